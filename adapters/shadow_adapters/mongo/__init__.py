@@ -1,0 +1,1 @@
+"""MongoDB as the protocol sees it: records by key."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the control schema, and documents in two layouts."""
