@@ -12,7 +12,10 @@ What every implementation must do, PostgreSQL's and the one in memory alike:
 * `mark`, `renew` and `join` never reopen a mark that was closed, however late they arrive.
 * A `SyncSession` holds its keys' locks from `capture` to `release`, or until its connection dies; if it dies, `put` and
   `close` have no effect after that.
-* `SyncSession.put` does nothing, and says so, when the entity's epoch is not the one given.
+* `SyncSession.put` does nothing, and says so, when the entity's *term* is not the one given. A term is a number that
+  changes whenever the authority moves; the *epoch* changes with every stage of every step, and is what is acknowledged.
+* A durable transaction makes everything that the server committed before it durable, so a process may forget a closed
+  mark once a renewal that it sent after the closing has returned under the same server generation.
 * A store's times are PostgreSQL's clock, in seconds since 1970, as floats.
 """
 
@@ -110,16 +113,24 @@ class EntityState:
     entity: str
     phase: str
     epoch: int
+    term: int = 1
     step: str | None = None
-    stage: str | None = None  # announce | drain | fence | move
+    stage: str | None = None  # announce | drain | fence
     stage_since: float = 0.0
     backfill: str = "none"  # none | running | done
-    dual_since: float | None = None  # last acknowledgement of the step to dual_write
+    dual_since: float | None = None  # when every process had acknowledged the step to dual_write
     latch: str | None = None  # why the breaker holds it
-    debts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """What is open for one entity."""
+
     marks: int = 0
     oldest_mark: float | None = None
+    keyless: int = 0
     refused: int = 0
+    debts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +153,25 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One durable change of an entity's state, written only if the epoch and stage are still ``expect``."""
+    """One durable change of an entity's state, written only if the epoch is still ``expect``.
+
+    Every transition advances the epoch; one that changes the phase between ``read_new`` and ``write_new`` (either way)
+    advances the term too.
+    """
 
     entity: str
-    expect: tuple[int, str | None]  # epoch, stage
+    expect: int
     phase: str
     step: str | None
     stage: str | None
-    advance_epoch: bool
     who: str
     why: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     backfill: str | None = None
     dual_since: float | None = None
     latch: str | None = None
-    require_no_marks: bool = False  # the fence: nothing moves while a mark that must be drained is open
+    move_term: bool = False  # the authority moves
+    require_no_marks: bool = False  # the fence: nothing moves while a mark is open; checked in the same transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +192,12 @@ class SyncSession(Protocol):
     """One held connection on which keys are locked, captured, put and closed."""
 
     async def capture(
-        self, entity: str, epoch: int, mine: Mapping[Key, Sequence[int]], *, put_marks: Mapping[Key, int] | None = None
+        self, entity: str, term: int, mine: Mapping[Key, Sequence[int]], *, put_marks: Mapping[Key, int] | None = None
     ) -> Captured | None:
-        """Lock the keys, in an order that cannot deadlock, and say what may be closed. None when the epoch moved.
+        """Lock the keys, in an order that cannot deadlock, and say what may be closed. None when the term moved.
+
+        Closable are ``mine``, the outbox's, those of processes accounted for longer than the settling time ago, and
+        those noted as refused.
 
         ``mine``: for every key to sync, the sequence numbers of this process's own settled marks of it.
         ``put_marks``: where the follower lies outside PostgreSQL, a mark to open for each key in the same transaction.
@@ -187,11 +205,11 @@ class SyncSession(Protocol):
         """
 
     async def put(
-        self, entity: str, epoch: int, states: Mapping[Key, Record | None], close: Sequence[MarkId]
+        self, entity: str, term: int, states: Mapping[Key, Record | None], close: Sequence[MarkId]
     ) -> bool:
         """Make new's records equal to ``states`` (None: delete) and close the marks, in one transaction.
 
-        False when the epoch moved. Raises `Refused` (with ``key``) when new refuses one of the records; nothing is
+        False when the term moved. Raises `Refused` (with ``key``) when new refuses one of the records; nothing is
         changed then.
         """
 
@@ -235,6 +253,9 @@ class Control(Protocol):
     async def conduct(self, me: UUID) -> bool:
         """Whether this process is the conductor now (an advisory lock, held by its control connection)."""
 
+    async def burden(self, entity: str) -> Burden:
+        """What is open for the entity now."""
+
     # -- marks and debts
     async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
         """Open marks, one statement, asynchronous commit. Raises `StoreDown` when it is not certain that they are."""
@@ -245,12 +266,15 @@ class Control(Protocol):
     async def drop(self, me: UUID, seqs: Sequence[int]) -> None:
         """Close marks whose writes had a definite refusal or changed nothing."""
 
-    async def refuse(self, entity: str, refused: Mapping[Key, str]) -> None:
-        """Note on the open marks of these keys why new refuses the record."""
+    async def refuse(self, refused: Mapping[MarkId, str]) -> None:
+        """Note on these open marks, whose writes have settled, why the record is refused. They are due again later."""
 
-    async def orphans(self, entity: str, me: UUID, *, settled_before: float, limit: int) -> list[OpenMark]:
-        """Open marks that nobody else works on: of processes gone before ``settled_before``, of the outbox, refused
-        ones that are due again, and those held in this process's own name."""
+    async def orphans(self, me: UUID, *, limit: int) -> list[OpenMark]:
+        """The oldest open marks that nobody else works on: of processes gone longer than the settling time ago, of the
+        outbox, refused ones that are due again, and those held in this process's own name."""
+
+    async def purge(self, older_than: float) -> int:
+        """Delete marks closed more than so many seconds ago; returns how many."""
 
     async def marked_since(self, entity: str, since: float) -> frozenset[Key]:
         """Keys of which a mark was open at any time since, closed ones included."""
@@ -289,10 +313,10 @@ class New(Protocol):
 
     async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]: ...
 
-    async def insert_absent(self, epoch: int, records: Mapping[Key, Record]) -> frozenset[Key]:
+    async def insert_absent(self, term: int, records: Mapping[Key, Record]) -> frozenset[Key]:
         """Insert those that new does not have; returns the keys that were there already or were refused.
 
-        Raises `EpochMoved`.
+        Raises `EpochMoved` when the term moved.
         """
 
 
@@ -300,6 +324,7 @@ class New(Protocol):
 class Fence:
     """The terms under which a command runs on new; checked by PostgreSQL itself, in the same statement.
 
+    ``epoch``: for a read the entity's epoch (``shadow.readable``); for a write its term (``shadow.enter``).
     ``stale_after``: for reads in ``read_new``: new answers only if no mark of the key (of the entity, for a query over
     many keys) is older than this many seconds, no debt is open, and every lease is live. None: only the epoch counts.
     """
