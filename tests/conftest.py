@@ -1,0 +1,90 @@
+"""Real servers for the tests: embedded ones, or those that SHADOW_TEST_MONGO and SHADOW_TEST_POSTGRES name.
+
+Servers live for the session; each test gets databases of its own. A test that damages a server takes `own_mongo` or
+`own_postgres`, which nobody else uses.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pymongo
+import pytest
+
+from shadow.embedded import EmbeddedError, MongoServer, PostgresServer, Server
+
+S = TypeVar("S", bound=Server)
+
+
+def _started(make: Callable[[], S]) -> S:
+    """A running server; the test is skipped, with the reason, where it cannot be had."""
+    try:
+        return make().start()
+    except EmbeddedError as error:
+        pytest.skip(str(error))
+
+
+def _with_database(uri: str, database: str) -> str:
+    """The same connection string with another database in its path."""
+    return urlunsplit(urlsplit(uri)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def mongo_server_uri() -> Iterator[str]:
+    """A MongoDB for the whole session, without a database in its URI."""
+    if given := os.environ.get("SHADOW_TEST_MONGO"):
+        yield given
+        return
+    with _started(MongoServer) as server:
+        yield server.uri
+
+
+@pytest.fixture(scope="session")
+def postgres_server_dsn() -> Iterator[str]:
+    """A PostgreSQL for the whole session: the database from which others can be made."""
+    if given := os.environ.get("SHADOW_TEST_POSTGRES"):
+        yield given
+        return
+    with _started(lambda: PostgresServer(durable=False)) as server:
+        yield server.dsn
+
+
+@pytest.fixture
+def mongo_uri(mongo_server_uri: str) -> Iterator[str]:
+    """A connection string whose default database is this test's own; dropped afterwards."""
+    database = f"t_{uuid.uuid4().hex[:12]}"
+    yield _with_database(mongo_server_uri, database)
+    with pymongo.MongoClient[dict[str, object]](mongo_server_uri) as client:
+        client.drop_database(database)
+
+
+@pytest.fixture
+async def postgres_dsn(postgres_server_dsn: str) -> AsyncIterator[str]:
+    """The connection string of a fresh, empty database; dropped afterwards with whoever is still connected."""
+    database = f"t_{uuid.uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres_server_dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {database}")
+        yield _with_database(postgres_server_dsn, database)
+        await admin.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def own_mongo() -> Iterator[MongoServer]:
+    """A MongoDB of this test's own, to kill, pause and restart; what it acknowledged survives."""
+    with _started(lambda: MongoServer(durable=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test's own, to kill, pause and restart."""
+    with _started(lambda: PostgresServer(durable=False)) as server:
+        yield server
