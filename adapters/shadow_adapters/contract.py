@@ -204,9 +204,7 @@ class SyncSession(Protocol):
         Waits for a lock; the caller bounds it.
         """
 
-    async def put(
-        self, entity: str, term: int, states: Mapping[Key, Record | None], close: Sequence[MarkId]
-    ) -> bool:
+    async def put(self, entity: str, term: int, states: Mapping[Key, Record | None], close: Sequence[MarkId]) -> bool:
         """Make new's records equal to ``states`` (None: delete) and close the marks, in one transaction.
 
         False when the term moved. Raises `Refused` (with ``key``) when new refuses one of the records; nothing is
@@ -284,6 +282,22 @@ class Control(Protocol):
     async def debts(self, entity: str) -> list[Debt]: ...
 
     async def pay(self, ids: Sequence[int], evidence: Mapping[str, Any]) -> None: ...
+
+    # -- what gates and jobs need
+    async def state_facts(self, me: UUID, facts: Mapping[tuple[str, str], float]) -> None:
+        """Overwrite what this process has seen: (entity, name) -> value."""
+
+    async def facts(self, entity: str) -> dict[str, tuple[float, float]]:
+        """What the fleet has seen of an entity: name -> (sum over processes, worst of them)."""
+
+    async def forget_facts(self, entity: str) -> None:
+        """Begin with a clean sheet."""
+
+    async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
+        """Keep how far a job has come (JSON values only)."""
+
+    async def load_job(self, entity: str, job: str) -> dict[str, Any] | None:
+        """Where a job left off, None where it never ran."""
 
     # -- syncing
     async def session(self) -> SyncSession:

@@ -1,0 +1,100 @@
+"""Held connections for control: opened when first needed, dropped when broken, given back without a round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+
+from shadow_adapters.failures import StoreDown
+
+DOWN = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    TimeoutError,
+)
+"""What means that the server did not say anything about the statement (psql: classes 08, 53, 57)."""
+
+Connection = Any  # asyncpg's own stubs make Connection generic over its record class; nothing here depends on it
+
+
+class Connections:
+    """A stack of connections to one server, for one event loop.
+
+    Args:
+        dsn: where to connect.
+        name: what `pg_stat_activity` shows.
+        asynchronous: commit without waiting for the flush (marks and syncs; never leases or transitions).
+        timeout: seconds for a connect, and for a statement of those who do not bound it themselves.
+    """
+
+    def __init__(self, dsn: str, *, name: str, asynchronous: bool, timeout: float) -> None:
+        self._dsn = dsn
+        self._settings = {
+            "application_name": name,
+            "synchronous_commit": "off" if asynchronous else "on",
+            "timezone": "UTC",
+            "jit": "off",
+        }
+        self._timeout = timeout
+        self._free: list[Connection] = []
+        self.opened = 0
+
+    async def take(self) -> Connection:
+        """A connection that nobody else uses. Raises `StoreDown`."""
+        while self._free:
+            conn = self._free.pop()
+            if not conn.is_closed():
+                return conn
+            self.opened -= 1
+        try:
+            conn = await asyncpg.connect(
+                self._dsn, timeout=self._timeout, command_timeout=self._timeout, server_settings=self._settings
+            )
+        except DOWN as error:
+            raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
+        self.opened += 1
+        return conn
+
+    def give(self, conn: Connection) -> None:
+        """Back on the stack; a broken one, or one in the middle of something, is dropped."""
+        if conn.is_closed() or conn.is_in_transaction():
+            self.drop(conn)
+        else:
+            self._free.append(conn)
+
+    def drop(self, conn: Connection) -> None:
+        """End the connection now; the server releases its locks."""
+        self.opened -= 1
+        conn.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for one block. What says that the server is away becomes `StoreDown`."""
+        conn = await self.take()
+        try:
+            yield conn
+        except DOWN as error:
+            self.drop(conn)
+            raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
+        except asyncio.CancelledError:
+            self.drop(conn)
+            raise
+        except BaseException:
+            self.give(conn)
+            raise
+        self.give(conn)
+
+    def close(self) -> None:
+        """Terminate what is on the stack."""
+        while self._free:
+            self.drop(self._free.pop())
