@@ -2,7 +2,8 @@
 
 Run by path, without site-packages: ``python -I -S watchdog.py STARTER UID GID FOLDER COMMAND...``. A parent-death
 signal is not enough: it fires when the *thread* that started the server ends, it is lost where the server changes its
-user, and it reaches no grandchildren. UID and GID -1 mean no change; FOLDER is removed with the server, unless it is ``-``.
+user, and it reaches no grandchildren. UID and GID -1 mean no change. FOLDER is removed with the server, unless it is
+``-``.
 """
 
 from __future__ import annotations
