@@ -1,0 +1,1 @@
+"""Where the wishes come from: the configuration file, or Unleash."""
