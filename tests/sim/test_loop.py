@@ -164,8 +164,8 @@ def test_real_input_and_output_is_refused(loop: SimLoop) -> None:
 
 def test_code_that_spins_is_found(loop: SimLoop) -> None:
     async def main() -> None:
-        while True:
-            await asyncio.sleep(0)  # noqa: ASYNC110
+        while True:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     with pytest.raises(Spinning):
         loop.run_until_complete(main())
