@@ -229,8 +229,12 @@ class Control(Protocol):
         for here, after the upload. One whose lease was not renewed since the server restarted leaves a debt.
         """
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload) -> Fleet:
-        """Extend the lease to the absolute ``expires_at`` (never shorten it), after the upload, in one transaction."""
+    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
+        """Extend the lease to the absolute ``expires_at`` (never shorten it), after the upload, in one transaction.
+
+        With ``generation`` given, and the server's being another one, nothing is written; the answer shows the new
+        generation, and the caller comes back with everything that it remembers and no ``generation``.
+        """
 
     async def acknowledge(self, me: UUID, epochs: Mapping[str, int]) -> None:
         """Say that this process acts under these epochs now. An epoch that moved meanwhile is left out."""

@@ -1,4 +1,4 @@
-"""`Control` over PostgreSQL. The SQL is in ``queries.sql`` and ``schema.sql``; here it is sent and its rows are read."""
+"""`Control` over PostgreSQL. The SQL is in ``queries.sql`` and ``schema.sql``; here it is sent, its rows are read."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ class PostgresControl:
             await conn.execute(sql.join_process, *lease)
             return await _fleet(conn)
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload) -> Fleet:
+    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
         async with self._durable.connection() as conn, conn.transaction():
+            if generation is not None and str(await conn.fetchval("SELECT shadow.generation_now()")) != generation:
+                return await _fleet(conn)
             await self._upload(conn, me, upload)
             await conn.execute(sql.renew, me, expires_at)
             return await _fleet(conn)

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from shadow_adapters.contract import Captured, Key, MarkId, Record
@@ -128,7 +128,7 @@ class PostgresSession:
             return
         self._connections.give(self._conn)
 
-    async def _fetch(self, statement: str, *args: object) -> list[tuple[object, ...]]:
+    async def _fetch(self, statement: str, *args: object) -> list[tuple[Any, ...]]:
         try:
             return await self._conn.fetch(statement, *args)  # type: ignore[no-any-return]
         except DOWN as error:
