@@ -1,0 +1,36 @@
+"""Exact matching of documents against MongoDB's filters: compile once, match many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shadow_adapters.bson.limits import check_depth
+from shadow_adapters.bson.match.identity import equality_id
+from shadow_adapters.bson.match.parser import Parser, is_condition
+from shadow_adapters.bson.match.test import DocumentPredicate
+
+__all__ = ["Matcher", "compile_filter", "equality_id", "is_condition"]
+
+_PARSER = Parser()
+
+
+class Matcher:
+    """A compiled filter."""
+
+    __slots__ = ("matches",)
+
+    matches: DocumentPredicate
+    """Whether a document matches. Raises `CommandFailure` where a regex would take too long on it."""
+
+    def __init__(self, matches: DocumentPredicate) -> None:
+        self.matches = matches
+
+
+def compile_filter(filter: Mapping[str, Any]) -> Matcher:
+    """The matcher of a filter document.
+
+    Raises `CommandFailure`: 2 for what MongoDB refuses too, and with ``unsupported`` for an operator not served here.
+    """
+    check_depth(filter)
+    return Matcher(_PARSER.filter(filter))

@@ -1,0 +1,86 @@
+"""From a filter document to a predicate over documents: the tables of operators, and the walk that looks them up.
+
+A new operator is one function in its family's file and one line in a table here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shadow_adapters.bson.match.arrays import all_of, elem_match, size
+from shadow_adapters.bson.match.comparison import equal, not_equal, not_one_of, one_of, ordered, plain
+from shadow_adapters.bson.match.element import exists
+from shadow_adapters.bson.match.logical import all_filters, any_filter, negation, no_filter
+from shadow_adapters.bson.match.regex import from_options, from_regex
+from shadow_adapters.bson.match.test import All, DocumentPredicate, Test, every
+from shadow_adapters.failures import CommandFailure
+
+FieldOperator = Callable[[str, Any, Mapping[str, Any], "Parser"], Test | None]
+FilterOperator = Callable[[str, Any, "Parser"], DocumentPredicate]
+
+FIELD_OPERATORS: Final[dict[str, FieldOperator]] = {
+    "$eq": lambda _, argument, _whole, _parser: equal(argument),
+    "$ne": lambda _, argument, _whole, _parser: not_equal(argument),
+    "$gt": lambda name, argument, _whole, _parser: ordered(name, argument),
+    "$gte": lambda name, argument, _whole, _parser: ordered(name, argument),
+    "$lt": lambda name, argument, _whole, _parser: ordered(name, argument),
+    "$lte": lambda name, argument, _whole, _parser: ordered(name, argument),
+    "$in": lambda name, argument, _whole, _parser: one_of(name, argument),
+    "$nin": lambda name, argument, _whole, _parser: not_one_of(name, argument),
+    "$exists": lambda _, argument, _whole, _parser: exists(argument),
+    "$regex": lambda _, argument, whole, _parser: from_regex(argument, whole),
+    "$options": lambda _, _argument, whole, _parser: from_options(whole),
+    "$size": lambda _, argument, _whole, _parser: size(argument),
+    "$all": lambda _, argument, _whole, parser: all_of(argument, parser),
+    "$elemMatch": lambda _, argument, _whole, parser: elem_match(argument, parser),
+    "$not": lambda _, argument, _whole, parser: negation(argument, parser),
+}
+"""What may stand beside a field: name, argument, the whole condition, parser. None adds nothing."""
+
+FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
+    "$and": all_filters,
+    "$or": any_filter,
+    "$nor": no_filter,
+    "$comment": lambda _, _argument, _parser: lambda _document: True,
+}
+"""What may stand in the place of a field."""
+
+_REFERENCE: Final = frozenset(("$ref", "$id", "$db"))
+
+
+class Parser:
+    """Compiles filters and conditions; the families' operators come back to it for what is nested in them."""
+
+    def filter(self, filter: Mapping[str, Any]) -> DocumentPredicate:
+        """The predicate of a whole filter document. Raises `CommandFailure`."""
+        return every([self._clause(name, argument) for name, argument in filter.items()])
+
+    def _clause(self, name: str, argument: Any) -> DocumentPredicate:
+        if name.startswith("$"):
+            operator = FILTER_OPERATORS.get(name)
+            if operator is None:
+                raise CommandFailure(2, f"unknown top level operator: {name}", unsupported=name)
+            return operator(name, argument, self)
+        test = self.field(argument) if is_condition(argument) else plain(argument)
+        return test.over(name)
+
+    def field(self, condition: Mapping[str, Any]) -> Test:
+        """The test of a document of operators, such as ``{"$gt": 4, "$lt": 6}``. Raises `CommandFailure`."""
+        tests = []
+        for name, argument in condition.items():
+            operator = FIELD_OPERATORS.get(name)
+            if operator is None:
+                raise CommandFailure(2, f"unknown operator: {name}", unsupported=name)
+            test = operator(name, argument, condition, self)
+            if test is not None:
+                tests.append(test)
+        return tests[0] if len(tests) == 1 else All(tuple(tests))
+
+
+def is_condition(value: Any) -> bool:
+    """Whether a field's value in a filter is a document of operators, and not a document to be equal to."""
+    if not isinstance(value, Mapping):
+        return False
+    first = next(iter(value), "")
+    return first.startswith("$") and not (first in _REFERENCE and _REFERENCE.issuperset(value))
