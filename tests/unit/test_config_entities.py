@@ -1,0 +1,68 @@
+"""What a configuration means: defaults, tables, patterns, weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shadow.config import Settings
+from shadow_flags.phases import Phase
+
+
+def settings(**entities: dict[str, Any]) -> Settings:
+    return Settings.model_validate({"entities": entities})
+
+
+def test_what_is_not_said_has_a_safe_default() -> None:
+    agents = settings(agents={"legacy": {"mongo": "app.agents"}}).entities["agents"]
+    assert (agents.phase, agents.new.layout, agents.table) == (Phase.LEGACY, "documents", "shadow_documents.agents")
+    assert (agents.sample_rate, agents.rehearse, agents.on_lapse) == (1.0, True, "serve")
+
+
+def test_columns_choose_the_layout_table() -> None:
+    mapped = {"legacy": {"mongo": "app.agents"}, "new": {"postgres": "app.agents"}, "columns": {"name": "name"}}
+    agents = settings(agents=mapped).entities["agents"]
+    assert (agents.new.layout, agents.table, agents.new.id) == ("table", "app.agents", "id")
+
+
+def test_weights_are_phases_of_one_authority() -> None:
+    weighted = {"legacy": {"mongo": "app.agents"}, "phase": {"shadow_read": 90, "read_new": 10}}
+    assert settings(agents=weighted).entities["agents"].phase == {Phase.SHADOW_READ: 90, Phase.READ_NEW: 10}
+
+
+def test_a_collection_of_its_own_comes_before_a_pattern() -> None:
+    found = settings(every={"legacy": {"mongo": "*"}}, agents={"legacy": {"mongo": "app.agents"}})
+    agents = found.entity_for("app", "agents")
+    assert agents is found.entities["agents"]
+    other = found.entity_for("app", "other")
+    assert other is not None and other.name == "every.app.other" and other.legacy.mongo == "app.other"
+    assert found.entity_for("app", "other") is other
+
+
+def test_a_pattern_matches_database_and_collection_apart_and_nothing_of_the_server() -> None:
+    found = settings(events={"legacy": {"mongo": "tenant_*.ev?nts*"}}, every={"legacy": {"mongo": "*.log"}})
+    assert found.entity_for("tenant_1", "ev?nts.old") is not None
+    assert found.entity_for("tenant_1", "events") is None, "only * is special"
+    assert found.entity_for("other", "tenant_.ev?nts") is None
+    assert found.entity_for("admin", "log") is None
+    assert settings(every={"legacy": {"mongo": "*"}}).entity_for("app", "system.views") is None
+
+
+def test_an_unconfigured_collection_and_a_keyspace_are_no_collection() -> None:
+    found = settings(session={"legacy": {"redis": "session:*"}}, agents={"legacy": {"mongo": "app.agents"}})
+    assert found.entity_for("app", "session") is None
+    assert found.entity_for("agents", "app") is None
+
+
+@pytest.mark.parametrize("collection", ["events", "events.old", "Événements", "x" * 120])
+def test_each_collection_of_a_pattern_gets_a_table_that_postgres_can_name(collection: str) -> None:
+    found = settings(every={"legacy": {"mongo": "*"}})
+    entity = found.entity_for("app", collection)
+    twin = found.entity_for("app", collection.replace(".", "_") + "_")
+    assert entity is not None and twin is not None
+    schema, table = entity.table.split(".")
+    assert schema == "shadow_documents" and len(table.encode()) <= 63 and table.isascii()
+    assert entity.table != twin.table
+    with pytest.raises(ValueError, match="no table of its own"):
+        found.entities["every"].table  # noqa: B018 - the property raises
