@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -60,7 +61,7 @@ class MemoryControl:
             server = self._server
             self._take(me.id, upload)
             for process in gone:
-                server.account(process, self._settle)
+                server.account(process, self._settle, journal_seen=True)
             before = server.leases.rows.get(me.id)
             expires_at = max(server.now() + lease_seconds, before.expires_at if before else 0.0)
             acknowledged = before.acknowledged if before else {}
@@ -69,8 +70,10 @@ class MemoryControl:
 
         return await self._run(work)
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload) -> Fleet:
+    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
         def work() -> Fleet:
+            if generation is not None and generation != self._server.generation:
+                return self._fleet()
             self._take(me, upload)
             self._extend(me, expires_at)
             return self._fleet()
@@ -90,15 +93,15 @@ class MemoryControl:
         def work() -> None:
             self._take(me, upload)
             self._extend(me, 0.0)
-            self._server.account(me, self._settle)
+            self._server.account(me, self._settle, journal_seen=True)
 
         await self._run(work)
 
     async def account(self, process: UUID, why: str) -> None:
-        await self._run(lambda: self._server.account(process, self._settle))
+        await self._run(lambda: self._server.account(process, self._settle, journal_seen=False))
 
     def _take(self, me: UUID, upload: Upload) -> None:
-        self._server.open_marks(me, upload.marks)
+        self._server.open_marks(me, upload.marks, unknown_age=0.0)
         self._server.owe(upload.debts)
 
     def _extend(self, me: UUID, expires_at: float) -> None:
@@ -240,6 +243,40 @@ class MemoryControl:
                     self._server.debts.put(debt_id, DebtRow(row.debt, dict(evidence)))
 
         await self._run(work)
+
+    # -- what gates and jobs need
+
+    async def state_facts(self, me: UUID, facts: Mapping[tuple[str, str], float]) -> None:
+        def work() -> None:
+            for (entity, name), value in facts.items():
+                self._server.facts.put((entity, name, me), value)
+
+        await self._run(work)
+
+    async def facts(self, entity: str) -> dict[str, tuple[float, float]]:
+        def work() -> dict[str, tuple[float, float]]:
+            seen: dict[str, list[float]] = {}
+            for (of, name, _), value in self._server.facts.rows.items():
+                if of == entity:
+                    seen.setdefault(name, []).append(value)
+            return {name: (sum(values), max(values)) for name, values in seen.items()}
+
+        return await self._run(work)
+
+    async def forget_facts(self, entity: str) -> None:
+        def work() -> None:
+            for fact in [f for f in self._server.facts.rows if f[0] == entity]:
+                self._server.facts.remove(fact)
+
+        await self._run(work)
+
+    async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
+        text = json.dumps(dict(state))
+        await self._run(lambda: self._server.jobs.put((entity, job), text))
+
+    async def load_job(self, entity: str, job: str) -> dict[str, Any] | None:
+        text = await self._run(lambda: self._server.jobs.rows.get((entity, job)))
+        return None if text is None else json.loads(text)
 
     # -- syncing
 

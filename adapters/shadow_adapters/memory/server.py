@@ -34,6 +34,8 @@ class MemoryServer:
         self.marks: Table[MarkId, MarkRow] = Table(self.log)
         self.debts: Table[int, DebtRow] = Table(self.log)
         self.audit: Table[int, AuditRow] = Table(self.log)
+        self.facts: Table[tuple[str, str, UUID], float] = Table(self.log)
+        self.jobs: Table[tuple[str, str], str] = Table(self.log)
         self.records: Table[tuple[str, Key], Record] = Table(self.log)
         self.refuses: Callable[[Record], str | None] = lambda _: None
         self.locks = Locks()
@@ -93,12 +95,16 @@ class MemoryServer:
 
     # -- marks and debts, inside a transaction
 
-    def open_marks(self, owner: UUID, marks: Iterable[NewMark]) -> None:
-        """Open marks; one that was ever known, open or closed, is left as it is."""
+    def open_marks(self, owner: UUID, marks: Iterable[NewMark], *, unknown_age: float | None = None) -> None:
+        """Open marks; one that was ever known, open or closed, is left as it is.
+
+        ``unknown_age``: when a mark was opened that does not say so itself; None means now.
+        """
         for mark in marks:
             mark_id = MarkId(mark.owner or owner, mark.seq)
             if mark_id not in self.marks.rows:
-                opened_at = self.now() if mark.opened_at is None else mark.opened_at
+                opened_at = unknown_age if mark.opened_at is None else mark.opened_at
+                opened_at = self.now() if opened_at is None else opened_at
                 self.marks.put(mark_id, MarkRow(mark_id, mark.entity, mark.key, opened_at))
 
     def close_marks(self, ids: Iterable[MarkId]) -> None:
@@ -114,27 +120,33 @@ class MemoryServer:
         return sorted(rows, key=lambda m: m.opened_at)
 
     def owe(self, debts: Iterable[NewDebt]) -> None:
-        """Open debts."""
+        """Open debts; the entity ``*`` is every one that has a follower."""
         now = self.now()
         for new in debts:
-            debt_id = self.next_id()
-            since = now if new.since is None else new.since
-            self.debts.put(debt_id, DebtRow(Debt(debt_id, new.entity, since, new.reason, now + new.settle)))
+            for entity in self._followed() if new.entity == "*" else [new.entity]:
+                debt_id = self.next_id()
+                since = now if new.since is None else new.since
+                self.debts.put(debt_id, DebtRow(Debt(debt_id, entity, since, new.reason, now + new.settle)))
+
+    def _followed(self) -> list[str]:
+        return [state.entity for state in self.entities.rows.values() if state.phase not in UNCOVERED]
 
     def open_debts(self, entity: str) -> list[Debt]:
         """The entity's unpaid debts, oldest first."""
         return [d.debt for d in self.debts.rows.values() if d.debt.entity == entity and d.evidence is None]
 
-    def account(self, process: UUID, settle_seconds: float) -> None:
-        """The process is accounted for; one that was not renewed since the last crash leaves a debt per entity."""
+    def account(self, process: UUID, settle_seconds: float, *, journal_seen: bool) -> None:
+        """The process is accounted for.
+
+        A debt per entity if its lease was not renewed since the last crash, or if its journal could not be seen.
+        """
         lease = self.leases.rows.get(process)
         if lease is None or lease.gone_at is not None:
             return
         self.leases.put(process, replace(lease, gone_at=self.now()))
-        if lease.generation != self.generation:
+        if lease.generation != self.generation or not journal_seen:
             reason = f"marks of a process may be lost: {process}"
-            entities = [e.entity for e in self.entities.rows.values() if e.phase not in UNCOVERED]
-            self.owe(NewDebt(e, reason, since=lease.expires_at - 3600, settle=settle_seconds) for e in entities)
+            self.owe([NewDebt("*", reason, since=lease.expires_at - 3600, settle=settle_seconds)])
 
     def settled(self, row: MarkRow, settle_seconds: float) -> bool:
         """Whether the mark's write surely is over, whoever made it: the outbox's, a refused one, one of the gone."""
