@@ -44,7 +44,7 @@ class Routes:
     aim: Phase
     mixed: bool
     held: str | None = None
-    settings: Mapping[str, Any] = field(default=_NO_SETTINGS)
+    settings: Mapping[str, Any] = field(default_factory=lambda: _NO_SETTINGS)
 
     def phase_of(self, bucket: int) -> Phase:
         """The phase of one bucket, 0 to 999."""
