@@ -38,6 +38,8 @@ from shadow_adapters.failures import CommandFailure
 END: Final = 0x00
 """Ends an object, an array and an escaped text; below every tag."""
 TAG_MIN_KEY: Final = 10
+TAG_UNDEFINED: Final = 15
+"""No value's tag: an empty array sorts as undefined does."""
 TAG_NULL: Final = 20
 TAG_NUMBER: Final = 30
 TAG_STRING: Final = 60
