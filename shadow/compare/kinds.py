@@ -1,0 +1,57 @@
+"""The words of a comparison: what kind of difference was found, what became of it, and what a call promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What differs, seen from the authority."""
+
+    MISSING = "missing"  # the authority has a record, field or element that the follower lacks
+    EXTRA = "extra"  # the follower has one that the authority lacks
+    VALUE = "value"
+    TYPE = "type"  # int and long, int and double, string and ObjectId
+    ORDER = "order"  # of fields, or of records where the call sorts
+    RESULT = "result"  # a count, or what a write reports
+    ERROR = "error"  # one side fails, or each fails in its own way
+
+
+class State(StrEnum):
+    """What looking again made of a difference. Only ``CONFIRMED`` gates."""
+
+    IN_FLIGHT = "in_flight"  # a mark of the record was open
+    TTL_WINDOW = "ttl_window"  # the record may be expired on one side already
+    NOISE = "noise"  # the authority, read twice, differs from itself
+    TRANSIENT = "transient"  # gone when both sides were read again
+    CONFIRMED = "confirmed"
+
+
+class Shape(StrEnum):
+    """What a call answers."""
+
+    DOCUMENT = "document"  # one document or None
+    DOCUMENTS = "documents"
+    RESULT = "result"  # a count, what a write reports
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a call promises of its answer, and so what two answers to it must agree on.
+
+    Args:
+        shape: what it answers.
+        sort: field paths and directions (1 or -1). Records with equal sort keys may come in any order.
+        chosen: the store was free to choose among the matches (a limit, a skip, a ``find_one`` whose filter does not
+            fix ``_id``). Records that both chose must be equal; which ones were chosen is compared by sort key only.
+    """
+
+    shape: Shape
+    sort: tuple[tuple[str, int], ...] = ()
+    chosen: bool = False
+
+
+RECORD = Call(Shape.DOCUMENT)
+QUERY = Call(Shape.DOCUMENTS)
+RESULT = Call(Shape.RESULT)

@@ -1,0 +1,1 @@
+"""What Shadow measures: one table of metrics, one record per operation, one file per sink."""

@@ -1,0 +1,117 @@
+"""The Prometheus sink: the table's metrics in a registry, with bounded labels and cheap look-ups.
+
+The registry is Shadow's own, so that nothing appears in an application's metrics unasked. In prometheus-client's
+multiprocess mode (``PROMETHEUS_MULTIPROC_DIR``) the values live in files, and `render` joins those of all processes.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from shadow.metrics.record import OperationRecord
+from shadow.metrics.table import MARK_SECONDS, METRICS, OPERATION_SECONDS, OPERATIONS, SYNC_WAIT_SECONDS, Metric, Type
+
+LIMITS = {"entity": 200, "op": 100, "name": 200}
+"""Labels whose values the application chooses, and how many distinct ones are kept apart."""
+
+OTHER = "other"
+
+
+class PrometheusSink:
+    """Counts into a Prometheus registry. A label value beyond its limit is counted as ``other``."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._metrics = {metric.name: _make(metric, registry) for metric in METRICS}
+        self._known: dict[str, set[str]] = {label: set() for label in LIMITS}
+        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._operations: dict[tuple[str, ...], tuple[Any, Any]] = {}
+
+    def operation(self, record: OperationRecord) -> None:
+        entity, op, phase, store, outcome, seconds, mark_seconds, sync_seconds = record
+        key = (entity, op, phase, store, outcome)
+        pair = self._operations.get(key) or self._bind(key)
+        pair[0].inc()
+        pair[1].observe(seconds)
+        if mark_seconds is not None:
+            self._child(MARK_SECONDS, (entity,)).observe(mark_seconds)
+        if sync_seconds is not None:
+            self._child(SYNC_WAIT_SECONDS, (entity,)).observe(sync_seconds)
+
+    def add(self, metric: Metric, labels: tuple[str, ...] = (), amount: float = 1.0) -> None:
+        self._child(metric, labels).inc(amount)
+
+    def set(self, metric: Metric, labels: tuple[str, ...] = (), value: float = 0.0) -> None:
+        self._child(metric, labels).set(value)
+
+    def observe(self, metric: Metric, labels: tuple[str, ...] = (), value: float = 0.0) -> None:
+        self._child(metric, labels).observe(value)
+
+    def _bind(self, key: tuple[str, ...]) -> tuple[Any, Any]:
+        pair = self._child(OPERATIONS, key), self._child(OPERATION_SECONDS, key[:4])
+        if self._bounded(OPERATIONS, key) == key:
+            self._operations[key] = pair
+        return pair
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        child = self._children.get((metric.name, labels))
+        return child if child is not None else self._find(metric, labels)
+
+    def _find(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        bounded = self._bounded(metric, labels)
+        child = self._metrics[metric.name]
+        if metric.labels:
+            child = child.labels(*bounded)
+        self._children[metric.name, bounded] = child  # never under unbounded names: those would fill the memory
+        return child
+
+    def _bounded(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self._bound(name, value) for name, value in zip(metric.labels, labels, strict=True))
+
+    def _bound(self, name: str, value: str) -> str:
+        known = self._known.get(name)
+        if known is None or value in known:
+            return value
+        if len(known) >= LIMITS[name]:
+            return OTHER
+        known.add(value)
+        return value
+
+
+@cache
+def registry() -> CollectorRegistry:
+    """The registry of Shadow's own metrics in this process."""
+    return CollectorRegistry()
+
+
+@cache
+def sink() -> PrometheusSink:
+    """The sink of this process, made when it is first asked for."""
+    return PrometheusSink(registry())
+
+
+def exposed() -> CollectorRegistry:
+    """What is shown to Prometheus: this process's metrics, or those of all that share the multiprocess folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        sink()
+        return registry()
+    joined = CollectorRegistry()
+    MultiProcessCollector(joined)  # type: ignore[no-untyped-call]
+    return joined
+
+
+def render() -> bytes:
+    """The metrics in Prometheus's text format."""
+    return generate_latest(exposed())
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.type is Type.COUNTER:
+        return Counter(metric.name, metric.help, metric.labels, registry=registry)
+    if metric.type is Type.GAUGE:
+        return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=metric.across)
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
