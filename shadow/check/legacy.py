@@ -1,0 +1,98 @@
+"""The legacy store: whether it can serve, what deletes behind Shadow's back, and who else writes to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from shadow.check.findings import Finding, error, note, warning
+from shadow.config import EntitySettings, Settings
+from shadow.stores import DRIVER_NAME, Mongo
+
+_SERVERS_OWN = {"NetworkInterfaceTL", "MongoDB Internal Client"}
+_UNSEEN = "run a tail, or delete through Shadow"
+
+
+async def check_legacy(settings: Settings, client: Mongo, entities: list[EntitySettings]) -> list[Finding]:
+    """Everything about MongoDB. Raises pymongo's errors when it cannot be reached."""
+    findings = await _topology(client)
+    for entity in entities:
+        findings += await _collection(client, entity)
+    findings += _idle_patterns(settings, entities)
+    return findings + await _strangers(client)
+
+
+async def _topology(client: Mongo) -> list[Finding]:
+    hello = await client.admin.command("hello")
+    if "setName" in hello or hello.get("msg") == "isdbgrid":
+        return []
+    return [
+        warning("stores.mongo", "is a standalone server, without transactions or change streams", "use a replica set")
+    ]
+
+
+async def _collection(client: Mongo, entity: EntitySettings) -> list[Finding]:
+    where = f"entities.{entity.name}.legacy.mongo"
+    database, _, name = (entity.legacy.mongo or "").partition(".")
+    cursor = await client[database].list_collections(filter={"name": name})
+    found = await cursor.to_list()
+    if not found:
+        return [await _absent(client, where, database, name)]
+    findings = _kind(where, found[0])
+    if not findings:
+        async for index in await client[database][name].list_indexes():
+            if "expireAfterSeconds" in index:
+                what = f"the index {index['name']} deletes documents behind Shadow's back"
+                findings.append(warning(where, what, _UNSEEN))
+    return findings
+
+
+async def _absent(client: Mongo, where: str, database: str, name: str) -> Finding:
+    near = get_close_matches(name, await client[database].list_collection_names(), n=1)
+    fix = f"did you mean {database}.{near[0]}?" if near else "correct it, unless it is still to come"
+    return warning(where, "the collection does not exist", fix)
+
+
+def _kind(where: str, collection: Mapping[str, Any]) -> list[Finding]:
+    if collection.get("type", "collection") != "collection":
+        return [error(where, f"is a {collection['type']}, which has no records of its own", "name its source instead")]
+    if collection.get("options", {}).get("capped"):
+        return [warning(where, "is capped: the server deletes documents behind Shadow's back", _UNSEEN)]
+    return []
+
+
+def _idle_patterns(settings: Settings, entities: list[EntitySettings]) -> list[Finding]:
+    return [
+        warning(f"entities.{pattern.name}.legacy.mongo", "the pattern covers no collection now", "correct it, or wait")
+        for pattern in settings.entities.values()
+        if pattern.legacy.is_pattern and not any(entity.name.startswith(f"{pattern.name}.") for entity in entities)
+    ]
+
+
+async def _strangers(client: Mongo) -> list[Finding]:
+    """Clients that are not Shadow's: what they write is not marked."""
+    stage = {"$currentOp": {"allUsers": True, "idleConnections": True}}
+    try:
+        operations = await (await client.admin.aggregate([stage])).to_list()
+    except OperationFailure:
+        fix = "grant the user the role clusterMonitor"
+        return [warning("stores.mongo", "who else uses the server cannot be seen", fix)]
+    seen = Counter(name for operation in operations if (name := stranger(operation)))
+    findings = [
+        warning("stores.mongo", f"a client that is not Shadow's: {name} ({count} connections)", "stop it or waive it")
+        for name, count in sorted(seen.items())
+    ]
+    return findings or [note("stores.mongo", "no client but Shadow's own was seen")]
+
+
+def stranger(operation: Mapping[str, Any]) -> str | None:
+    """Who a line of ``$currentOp`` belongs to, if that is neither Shadow nor the server itself."""
+    driver = operation.get("clientMetadata", {}).get("driver", {}).get("name", "")
+    if not driver or driver in _SERVERS_OWN or DRIVER_NAME in driver.split("|"):
+        return None
+    host = str(operation.get("client", "")).rpartition(":")[0]
+    return " ".join(part for part in (operation.get("appName"), driver, host and f"from {host}") if part)

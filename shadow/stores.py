@@ -1,0 +1,50 @@
+"""Connections for the operator's commands. They carry Shadow's name, by which it tells its own from others'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+from pymongo import AsyncMongoClient
+from pymongo.driver_info import DriverInfo
+
+from shadow import __version__
+from shadow.config import ConfigError, Problem, Settings
+
+DRIVER_NAME = "Shadow"
+"""What Shadow adds to the driver's name in the handshake with MongoDB; its clients are recognized by it."""
+
+WAIT_SECONDS = 5.0
+
+Mongo = AsyncMongoClient[dict[str, Any]]
+Postgres = asyncpg.Connection[asyncpg.Record]
+
+
+def driver_info() -> DriverInfo:
+    """The metadata to hand to a MongoDB driver's client."""
+    return DriverInfo(DRIVER_NAME, __version__)
+
+
+def mongo_client(settings: Settings) -> Mongo:
+    """A client of the legacy store. Connects when first used. Raises `ConfigError` where none is configured."""
+    uri = _given(settings, settings.stores.mongo, "mongo")
+    return AsyncMongoClient(uri, driver=driver_info(), serverSelectionTimeoutMS=int(WAIT_SECONDS * 1000))
+
+
+async def postgres_connection(settings: Settings, role: str) -> Postgres:
+    """A connection to PostgreSQL, without prepared statements, so that it works through any pooler.
+
+    Raises `ConfigError` where none is configured, `OSError` or asyncpg's errors where it cannot be had.
+    """
+    dsn = _given(settings, settings.stores.postgres, "postgres")
+    names = {"application_name": f"shadow/{role}"}
+    return await asyncpg.connect(dsn, timeout=WAIT_SECONDS, statement_cache_size=0, server_settings=names)
+
+
+def _given(settings: Settings, secret: SecretStr | None, store: str) -> str:
+    if secret is None:
+        raise ConfigError(
+            str(settings.path or "the configuration"), [Problem(f"stores.{store}", "is missing", "add it")]
+        )
+    return secret.get_secret_value()
