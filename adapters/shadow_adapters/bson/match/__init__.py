@@ -9,8 +9,9 @@ from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.match.identity import equality_id
 from shadow_adapters.bson.match.parser import Parser, is_condition
 from shadow_adapters.bson.match.test import DocumentPredicate
+from shadow_adapters.bson.paths import Predicate
 
-__all__ = ["Matcher", "compile_filter", "equality_id", "is_condition"]
+__all__ = ["Matcher", "compile_condition", "compile_filter", "equality_id", "is_condition"]
 
 _PARSER = Parser()
 
@@ -34,3 +35,10 @@ def compile_filter(filter: Mapping[str, Any]) -> Matcher:
     """
     check_depth(filter)
     return Matcher(_PARSER.filter(filter))
+
+
+def compile_condition(condition: Mapping[str, Any]) -> Predicate:
+    """Whether a value, by itself, satisfies a document of operators, as if it were a field. Raises `CommandFailure`."""
+    check_depth(condition)
+    holds = _PARSER.field(condition).over("value")
+    return lambda value: holds({"value": value})

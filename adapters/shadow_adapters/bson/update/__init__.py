@@ -1,0 +1,39 @@
+"""MongoDB's updates as pure functions from a document to a new document.
+
+An update is checked and compiled once (`check_update`) and applied to many documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+
+from shadow_adapters.bson.update.seed import upsert_seed
+from shadow_adapters.bson.update.update import Update, check_update
+
+__all__ = ["Update", "apply_update", "check_update", "upsert_seed"]
+
+
+def apply_update(
+    document: Mapping[str, Any],
+    update: Mapping[str, Any] | Sequence[Any] | Update,
+    *,
+    inserting: bool,
+    now: DatetimeMS,
+    filter: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The document after the update; the given one is not changed, and what is equal is shared with it.
+
+    Args:
+        document: the document as it is, or the seed of an upsert.
+        update: operators, or a replacement, or either of them compiled.
+        inserting: the result is the new document of an upsert: ``$setOnInsert`` counts, ``_id`` comes first.
+        now: the time that ``$currentDate`` sets.
+        filter: the filter that found the document, which positional operators refer to; those are refused by name.
+
+    Raises `CommandFailure` with MongoDB's codes: 2, 9, 14, 28, 40, 52, 53, 56, 66.
+    """
+    compiled = update if isinstance(update, Update) else check_update(update)
+    return compiled.apply(document, inserting=inserting, now=now)

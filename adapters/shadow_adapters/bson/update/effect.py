@@ -1,0 +1,61 @@
+"""What an update operator compiles to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+
+from shadow_adapters.bson.update.editor import Editor, Path
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What an update depends on beside the document. ``inserting``: it makes the document of an upsert."""
+
+    now: DatetimeMS
+    inserting: bool
+
+
+Effect = Callable[[Editor, Occasion], None]
+"""A change of one path of a document."""
+
+Operator = Callable[[Path, Any], Effect]
+"""From a path and the operator's argument to the effect. Raises `CommandFailure` for an argument that is no good."""
+
+
+def dotted(path: Path) -> str:
+    """The path as it was written."""
+    return ".".join(path)
+
+
+def type_name(value: Any) -> str:
+    """MongoDB's name of a value's BSON type, for the texts of errors."""
+    return _NAMES.get(type(value).__name__, "object" if hasattr(value, "items") else "unknown")
+
+
+_NAMES = {
+    "bool": "bool",
+    "int": "int",
+    "Int64": "long",
+    "float": "double",
+    "Decimal128": "decimal",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+    "DBRef": "object",
+    "NoneType": "null",
+    "ObjectId": "objectId",
+    "DatetimeMS": "date",
+    "datetime": "date",
+    "Timestamp": "timestamp",
+    "Regex": "regex",
+    "Pattern": "regex",
+    "bytes": "binData",
+    "Binary": "binData",
+    "Code": "javascript",
+    "MinKey": "minKey",
+    "MaxKey": "maxKey",
+}

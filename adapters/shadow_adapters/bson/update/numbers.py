@@ -1,0 +1,67 @@
+"""``$inc $mul $min $max``: a field's new value from its old one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shadow_adapters.bson.order import compare
+from shadow_adapters.bson.paths import MISSING
+from shadow_adapters.bson.update.arithmetic import Arithmetic, Number, add, is_number, multiply, zero_of
+from shadow_adapters.bson.update.editor import Editor, Path
+from shadow_adapters.bson.update.effect import Effect, Occasion, dotted, type_name
+from shadow_adapters.failures import CommandFailure
+
+
+def inc(path: Path, argument: Any) -> Effect:
+    """``$inc``: the sum; of a missing field, the argument."""
+    return _computed("$inc", "increment", path, argument, add, lambda number: number)
+
+
+def mul(path: Path, argument: Any) -> Effect:
+    """``$mul``: the product; of a missing field, zero of the argument's type."""
+    return _computed("$mul", "multiply", path, argument, multiply, zero_of)
+
+
+def _computed(
+    name: str, verb: str, path: Path, argument: Any, compute: Arithmetic, of_missing: Callable[[Number], Number]
+) -> Effect:
+    if not is_number(argument):
+        raise CommandFailure(14, f"Cannot {verb} with non-numeric argument: '{dotted(path)}'")
+
+    def effect(editor: Editor, _: Occasion) -> None:
+        current = editor.find(path)
+        if current is MISSING:
+            editor.put(path, of_missing(argument))
+            return
+        if not is_number(current):
+            raise CommandFailure(
+                14,
+                f"Cannot apply {name} to a value of non-numeric type. The document has the field "
+                f"'{dotted(path)}' of non-numeric type {type_name(current)}",
+            )
+        result = compute(current, argument)
+        if result is None:
+            raise CommandFailure(2, f"Failed to apply {name} operations to the current value of '{dotted(path)}'")
+        editor.put(path, result)
+
+    return effect
+
+
+def min_(path: Path, argument: Any) -> Effect:
+    """``$min``: the argument where it is below the value, in BSON's order, or the field is missing."""
+    return _bounded(path, argument, -1)
+
+
+def max_(path: Path, argument: Any) -> Effect:
+    """``$max``: the argument where it is above the value, in BSON's order, or the field is missing."""
+    return _bounded(path, argument, 1)
+
+
+def _bounded(path: Path, argument: Any, side: int) -> Effect:
+    def effect(editor: Editor, _: Occasion) -> None:
+        current = editor.find(path)
+        if current is MISSING or compare(argument, current) == side:
+            editor.put(path, argument)
+
+    return effect
