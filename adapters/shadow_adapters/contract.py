@@ -42,7 +42,10 @@ class MarkId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewMark:
-    """A mark to be opened. ``key`` None is the entity's keyless mark; ``opened_at`` None means now."""
+    """A mark to be opened. ``key`` None is the entity's keyless mark.
+
+    ``opened_at`` None means now where a mark is opened (`Control.mark`), and long ago where one is uploaded.
+    """
 
     seq: int
     entity: str
@@ -76,6 +79,8 @@ class Debt:
 
 @dataclass(frozen=True, slots=True)
 class NewDebt:
+    """A debt to be opened; the entity ``*`` is every one that has a follower."""
+
     entity: str
     reason: str
     since: float | None = None  # None: now
@@ -226,11 +231,21 @@ class Control(Protocol):
         """Take a lease, uploading what an earlier life left behind in the same transaction.
 
         ``gone``: earlier processes of this host and pid namespace that the caller has seen gone; they are accounted
-        for here, after the upload. One whose lease was not renewed since the server restarted leaves a debt.
+        for here, after the upload, journals included. One whose lease was not renewed since the server restarted leaves
+        a debt of every entity that has a follower.
         """
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
+    async def renew(
+        self,
+        me: UUID,
+        expires_at: float,
+        upload: Upload,
+        generation: str | None = None,
+        gone: Sequence[UUID] = (),
+    ) -> Fleet:
         """Extend the lease to the absolute ``expires_at`` (never shorten it), after the upload, in one transaction.
+
+        ``gone`` as in `join`: processes seen gone, whose journals are part of the upload.
 
         With ``generation`` given, and the server's being another one, nothing is written; the answer shows the new
         generation, and the caller comes back with everything that it remembers and no ``generation``.
@@ -243,7 +258,8 @@ class Control(Protocol):
         """Leave cleanly: accounted for from now on."""
 
     async def account(self, process: UUID, why: str) -> None:
-        """Declare a process dead. Its marks may be closed after the settling time."""
+        """Declare a process dead whose journal cannot be seen. Its marks may be closed after the settling time; what it
+        may have written to its journal becomes a debt of every entity that has a follower."""
 
     # -- entities
     async def ensure(self, entities: Sequence[str]) -> None:
@@ -322,6 +338,12 @@ class Legacy(Protocol):
 
     async def identity(self) -> str:
         """The election or replication id. A change means that acknowledged writes may be gone."""
+
+    async def arm(self) -> None:
+        """Write into legacy itself that the authority may be elsewhere from now on, before it can be."""
+
+    async def armed(self) -> bool:
+        """Whether it may be."""
 
 
 class New(Protocol):

@@ -1,1 +1,1 @@
-"""Mark, write, sync: how the two stores of an entity are kept equal. No driver, no SQL: the stores are behind contracts."""
+"""Mark, write, sync: how the two stores of an entity are kept equal. No driver, no SQL: stores are behind contracts."""

@@ -63,16 +63,23 @@ class PostgresControl:
         lease = (me.id, me.host, me.pid, me.pid_namespace, me.started, me.command, low, high, lease_seconds)
         async with self._durable.connection() as conn, conn.transaction():
             await self._upload(conn, me.id, upload)
-            for process in gone:
-                await conn.execute(sql.account, process, "its process is gone", self._settle)
+            await self._account_gone(conn, gone)
             await conn.execute(sql.join_process, *lease)
             return await _fleet(conn)
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
+    async def renew(
+        self,
+        me: UUID,
+        expires_at: float,
+        upload: Upload,
+        generation: str | None = None,
+        gone: Sequence[UUID] = (),
+    ) -> Fleet:
         async with self._durable.connection() as conn, conn.transaction():
             if generation is not None and str(await conn.fetchval("SELECT shadow.generation_now()")) != generation:
                 return await _fleet(conn)
             await self._upload(conn, me, upload)
+            await self._account_gone(conn, gone)
             await conn.execute(sql.renew, me, expires_at)
             return await _fleet(conn)
 
@@ -84,11 +91,11 @@ class PostgresControl:
         async with self._durable.connection() as conn, conn.transaction():
             await self._upload(conn, me, upload)
             await conn.execute(sql.renew, me, 0.0)
-            await conn.execute(sql.account, me, "goodbye", self._settle)
+            await conn.execute(sql.account, me, "goodbye", self._settle, False)
 
     async def account(self, process: UUID, why: str) -> None:
         async with self._durable.connection() as conn:
-            await conn.execute(sql.account, process, why, self._settle)
+            await conn.execute(sql.account, process, why, self._settle, True)
 
     # -- entities
 
@@ -246,6 +253,10 @@ class PostgresControl:
         if self._conducting is not None:
             self._durable.drop(self._conducting)
             self._conducting = None
+
+    async def _account_gone(self, conn: Connection, gone: Sequence[UUID]) -> None:
+        for process in gone:
+            await conn.execute(sql.account, process, "its process is gone", self._settle, False)
 
     async def _upload(self, conn: Connection, me: UUID, upload: Upload) -> None:
         if upload.marks:

@@ -8,7 +8,7 @@ ON CONFLICT (owner, seq) DO NOTHING;
 -- name: upload
 -- Opens remembered or journalled marks with the times at which they were made.
 INSERT INTO shadow.mark (owner, seq, entity, key, opened_at)
-SELECT u.owner, u.seq, u.entity, u.key, coalesce(to_timestamp(u.opened_at), clock_timestamp())
+SELECT u.owner, u.seq, u.entity, u.key, coalesce(to_timestamp(u.opened_at), to_timestamp(0))
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::float8[]) AS u(owner, seq, entity, key, opened_at)
 ON CONFLICT (owner, seq) DO NOTHING;
 
@@ -65,11 +65,13 @@ SELECT count(*) AS marks, extract(epoch FROM min(opened_at))::float8 AS oldest_m
   FROM shadow.mark WHERE entity = $1 AND closed_at IS NULL;
 
 -- name: owe
--- A debt; the same debt again is one debt.
+-- Debts; the entity * is every one that has a follower.
 INSERT INTO shadow.debt (entity, reason, since, payable_at)
-SELECT u.entity, u.reason, coalesce(to_timestamp(u.since), clock_timestamp()),
+SELECT coalesce(e.entity, u.entity), u.reason, coalesce(to_timestamp(u.since), clock_timestamp()),
        clock_timestamp() + u.settle * interval '1 second'
-  FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS u(entity, reason, since, settle);
+  FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS u(entity, reason, since, settle)
+  LEFT JOIN shadow.entity e ON u.entity = '*' AND e.phase NOT IN ('legacy', 'new')
+ WHERE u.entity <> '*' OR e.entity IS NOT NULL;
 
 -- name: debts
 -- Open debts of an entity.
@@ -95,7 +97,8 @@ UPDATE shadow.process SET expires_at = greatest(expires_at, to_timestamp($2)), g
  WHERE id = $1;
 
 -- name: account
--- A process is accounted for; one that was not renewed since the server's restart leaves a debt for every entity.
+-- A process is accounted for. A debt for every entity if its lease was not renewed since the server's restart, or if
+-- its journal could not be seen.
 WITH gone AS (
     UPDATE shadow.process SET gone_at = clock_timestamp(), gone_why = $2 WHERE id = $1 AND gone_at IS NULL
     RETURNING expires_at, generation)
@@ -103,7 +106,7 @@ INSERT INTO shadow.debt (entity, reason, since, payable_at)
 SELECT e.entity, 'marks of a process may be lost: ' || $1::text, g.expires_at - interval '1 hour',
        clock_timestamp() + $3::float8 * interval '1 second'
   FROM gone g, shadow.entity e
- WHERE g.generation IS DISTINCT FROM shadow.generation_now() AND e.phase NOT IN ('legacy', 'new');
+ WHERE ($4 OR g.generation IS DISTINCT FROM shadow.generation_now()) AND e.phase NOT IN ('legacy', 'new');
 
 -- name: acknowledge
 -- Epochs that a process acts under; those that have moved meanwhile are left out.

@@ -1,0 +1,148 @@
+"""What one event loop needs to mark and to sync: its marker, its queue, its workers, its own connections.
+
+A process has one lane for each event loop that uses it, and one in the control thread. They share the process's marks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from uuid import UUID
+
+from shadow.protocol.journal import Journal
+from shadow.protocol.marker import Marker, Standing
+from shadow.protocol.marks import Held, MarkBook
+from shadow.protocol.queue import SyncQueue
+from shadow.protocol.settings import Terms
+from shadow.protocol.sync import Outcome, Syncer, SyncObserver
+from shadow.protocol.view import View
+from shadow_adapters.contract import Control, Key, Legacy, MarkId
+from shadow_adapters.failures import StoreError
+
+
+class Lane:
+    """The protocol in one event loop.
+
+    Args:
+        legacy: an entity's legacy store, reached from this loop.
+    """
+
+    def __init__(
+        self,
+        me: UUID,
+        book: MarkBook,
+        control: Control,
+        journal: Journal,
+        terms: Terms,
+        standing: Standing,
+        views: Mapping[str, View],
+        legacy: Callable[[str], Legacy],
+        observer: SyncObserver,
+    ) -> None:
+        self.book = book
+        self.terms = terms
+        self.control = control
+        self.marker = Marker(me, book, control, journal, terms, standing)
+        self.queue = SyncQueue(terms.queue_keys, terms.queue_bytes)
+        self._me = me
+        self._views = views
+        self._legacy = legacy
+        self._syncer = Syncer(me, book, control, terms, observer)
+        self._workers: list[asyncio.Task[None]] = []
+        self._chores: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Start the workers in the running loop."""
+        loop = asyncio.get_running_loop()
+        self._workers = [loop.create_task(self._work()) for _ in range(self.terms.sync_workers)]
+
+    async def stop(self) -> None:
+        """Stop the workers; what is queued stays marked."""
+        for task in [*self._workers, *self._chores]:
+            task.cancel()
+        await asyncio.gather(*self._workers, *self._chores, return_exceptions=True)
+
+    def enqueue(self, marks: Iterable[Held], *, urgent: bool = False) -> None:
+        """Queue the keys of the marks for a sync."""
+        for held in marks:
+            if held.key is not None:
+                self.queue.put(held.entity, held.key, urgent=urgent)
+
+    async def synced(self, marks: Sequence[Held], until: float) -> bool:
+        """Wait until syncs have closed the marks, or until the loop time ``until``."""
+        loop = asyncio.get_running_loop()
+        waiting = []
+        for held in marks:
+            if held.key is not None:
+                waiter = loop.create_future()
+                held.waiters.append(waiter)
+                waiting.append(waiter)
+        self.enqueue(marks, urgent=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                for waiter in waiting:
+                    await waiter
+                return True
+        return False
+
+    def drop(self, marks: Sequence[Held]) -> None:
+        """Close marks whose write changed nothing, unless other writes use them."""
+        idle = []
+        for held in marks:
+            self.book.settle(held)
+            self.book.retire(held)
+            if held.users == 0 and held.writes == 1:
+                idle.append(held)
+            else:
+                self.enqueue([held])
+        if idle:
+            self._spawn(self._drop(idle))
+
+    async def named(self, held: Held, key: Key, until: float) -> bool:
+        """Give a keyless mark the key that the server chose, then settle and queue it.
+
+        Control must know the key before a sync may close the mark, so it is settled only then; that goes on in the
+        background where it takes longer than ``until`` (loop time). Whether it is done.
+        """
+        task = self._spawn(self._name(held, key))
+        await asyncio.wait([task], timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        return task.done()
+
+    async def sync(
+        self, entity: str, keys: Sequence[Key], orphans: Mapping[Key, Sequence[MarkId]] | None = None
+    ) -> Outcome:
+        """Sync keys now, outside the queue."""
+        return await self._syncer.sync(self._views[entity], self._legacy(entity), keys, orphans)
+
+    def settled_at(self) -> float:
+        """The loop time at which a write whose outcome is unknown now is surely applied or never will be."""
+        return asyncio.get_running_loop().time() + self.terms.settle
+
+    async def _work(self) -> None:
+        while True:
+            entity, keys = await self.queue.take(self.terms.sync_batch, self.terms.sync_delay)
+            if self._views[entity].follows:
+                await self.sync(entity, keys)
+
+    async def _drop(self, marks: Sequence[Held]) -> None:
+        with contextlib.suppress(StoreError):
+            await self.control.drop(self._me, [held.seq for held in marks])
+            self.book.closed(marks)
+
+    async def _name(self, held: Held, key: Key) -> None:
+        while True:
+            try:
+                await self.control.name(self._me, held.seq, key)
+                break
+            except StoreError:
+                await asyncio.sleep(self.terms.renew)
+        self.book.rename(held, key)
+        self.book.settle(held)
+        self.enqueue([held])
+
+    def _spawn(self, chore: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+        return task

@@ -1,0 +1,154 @@
+"""Marks before writes: at most one round trip, concurrent writers' marks in one statement.
+
+The first writer to come sends its marks itself; those who come while a statement is under way share the next one.
+
+Where PostgreSQL is slow or away (rule 6), a mark of a background phase gets a small time budget and then goes to the
+journal; after three misses in a row straight there, until a renewal has reached PostgreSQL again. Where a write awaits
+its sync (rule 10), others may be reading new: the mark must be where they see it, so the write is held until this
+process's own lease has surely lapsed, and with it everybody else's trust in new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from shadow.protocol.journal import Journal
+from shadow.protocol.marks import Held, MarkBook
+from shadow.protocol.settings import Terms
+from shadow.protocol.view import View
+from shadow_adapters.contract import Control, Key
+from shadow_adapters.failures import StoreDown
+
+_MISSES = 3
+_RETRY = 0.05
+
+
+class Standing(Protocol):
+    """What a marker needs to know of this process's lease."""
+
+    def surely_lapsed(self) -> bool: ...
+
+    @property
+    def renewals(self) -> int: ...
+
+
+class Marker:
+    """Opens marks for one event loop."""
+
+    def __init__(
+        self, me: UUID, book: MarkBook, control: Control, journal: Journal, terms: Terms, standing: Standing
+    ) -> None:
+        self._me = me
+        self._book = book
+        self._control = control
+        self._journal = journal
+        self._terms = terms
+        self._standing = standing
+        self._waiting: list[tuple[list[Held], asyncio.Future[None]]] = []
+        self._sending = False
+        self._misses = 0
+        self._missed_at = -1
+
+    async def mark(self, view: Callable[[], View], keys: Sequence[Key | None]) -> list[Held]:
+        """Cover one write of each key (None: keyless). Returns when all marks are recorded.
+
+        ``view`` is asked again while a write is held. If the caller is cancelled, its marks count as never used by a
+        write, and stay until a sync closes them.
+        """
+        now = view()
+        visible = now.awaits and not self._standing.surely_lapsed()
+        marks = [self._book.cover(now.entity, key, visible=visible) for key in keys]
+        unrecorded = [held for held in marks if not held.recorded]
+        if unrecorded:
+            try:
+                await self._record(view, unrecorded)
+            except BaseException:
+                for held in marks:
+                    self._book.settle(held)
+                raise
+        return marks
+
+    async def _record(self, view: Callable[[], View], marks: list[Held]) -> None:
+        while True:
+            try:
+                await self._share(view, marks)
+                return
+            except (StoreDown, TimeoutError):
+                self._miss()
+            if not view().awaits or self._standing.surely_lapsed():
+                self._to_journal(marks)
+                return
+            await asyncio.sleep(_RETRY)
+
+    async def _share(self, view: Callable[[], View], marks: list[Held]) -> None:
+        """Send the marks, alone or with those of others; raises where they are not certainly on control."""
+        if self._away() and not view().awaits:
+            raise StoreDown("PostgreSQL is away")
+        if self._sending:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append((marks, turn))
+            await self._bounded(view, turn)
+            return
+        self._sending = True
+        try:
+            await self._bounded(view, self._send(marks))
+        finally:
+            self._next()
+
+    async def _bounded(self, view: Callable[[], View], step: asyncio.Future[None] | object) -> None:
+        budget = self._terms.mark_budget if not view().awaits else self._terms.sync_timeout
+        async with asyncio.timeout(budget):
+            await step  # type: ignore[misc]
+
+    async def _send(self, marks: Sequence[Held]) -> None:
+        fresh = [held for held in marks if not held.recorded]
+        await self._control.mark(self._me, [held.as_new() for held in fresh])
+        for held in fresh:
+            held.recorded = True
+        self._misses = 0
+
+    def _next(self) -> None:
+        """Send what came meanwhile, in a task of its own: nobody waits for another's marks."""
+        if not self._waiting:
+            self._sending = False
+            return
+        batch, self._waiting = self._waiting, []
+        task = asyncio.get_running_loop().create_task(self._send_batch(batch))
+        _KEEP.add(task)
+        task.add_done_callback(_KEEP.discard)
+
+    async def _send_batch(self, batch: list[tuple[list[Held], asyncio.Future[None]]]) -> None:
+        try:
+            async with asyncio.timeout(self._terms.sync_timeout):
+                await self._send([held for marks, _ in batch for held in marks])
+        except (StoreDown, TimeoutError) as error:
+            for _, turn in batch:
+                if not turn.done():
+                    turn.set_exception(StoreDown(str(error)))
+        else:
+            for _, turn in batch:
+                if not turn.done():
+                    turn.set_result(None)
+        finally:
+            self._next()
+
+    def _to_journal(self, marks: Sequence[Held]) -> None:
+        fresh = [held for held in marks if not held.recorded]
+        self._journal.append([held.as_new() for held in fresh])
+        for held in fresh:
+            held.journalled = True
+            held.recorded = True
+
+    def _miss(self) -> None:
+        self._misses += 1
+        self._missed_at = self._standing.renewals
+
+    def _away(self) -> bool:
+        """Three misses in a row, and no renewal has reached PostgreSQL since the last."""
+        return self._misses >= _MISSES and self._missed_at == self._standing.renewals
+
+
+_KEEP: set[asyncio.Task[None]] = set()

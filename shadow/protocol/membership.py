@@ -1,0 +1,181 @@
+"""This process's standing in the fleet: its lease, its views, its acknowledgements.
+
+A renewal carries the absolute expiry that it asks for, so that one that arrives late extends nothing. The holder trusts
+its lease to have lapsed only past the latest expiry that it ever sent, by the slowest clock that is possible
+(`surely_lapsed`).
+
+When the server's generation has changed (a restart may have lost the newest marks), the lease is renewed in the same
+transaction that uploads everything this process remembers. A journal is uploaded with any renewal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from pathlib import Path
+
+from shadow.protocol.handle import Handle
+from shadow.protocol.journal import Journal, left_behind
+from shadow.protocol.marks import Held, MarkBook
+from shadow.protocol.settings import Terms
+from shadow.protocol.view import View, view_of
+from shadow_adapters.contract import Control, Fleet, Lease, ProcessInfo, Upload
+from shadow_adapters.failures import StoreDown
+
+Gone = Callable[[ProcessInfo], bool]
+
+
+class Membership:
+    """One process's lease.
+
+    Args:
+        folder: where the host's journals lie.
+        gone: whether a process of this host is surely gone.
+        views: filled with a view for every entity that the fleet knows.
+        handles: every entity in every event loop of this process.
+    """
+
+    def __init__(
+        self,
+        me: ProcessInfo,
+        control: Control,
+        book: MarkBook,
+        journal: Journal,
+        folder: Path,
+        terms: Terms,
+        views: MutableMapping[str, View],
+        handles: Callable[[], Iterable[Handle]],
+        gone: Gone,
+    ) -> None:
+        self._me = me
+        self._control = control
+        self._book = book
+        self._journal = journal
+        self._folder = folder
+        self._terms = terms
+        self._views = views
+        self._handles = handles
+        self._gone = gone
+        self._sent = self._received = 0.0
+        self._lapse = 0.0
+        self._acknowledged: dict[str, int] = {}
+        self.fleet: Fleet | None = None
+        self.renewals = 0
+
+    def surely_lapsed(self) -> bool:
+        """Whether no other process can take this one's lease for live any more."""
+        return asyncio.get_running_loop().time() >= self._lapse
+
+    def server_time(self, now: float) -> float | None:
+        """PostgreSQL's clock at the loop time ``now``, or a little earlier; None while it was never told."""
+        return None if self.fleet is None else self.fleet.now + (now - self._received) - self._terms.lag
+
+    async def run(self) -> None:
+        """Join, then renew and acknowledge for ever."""
+        while True:
+            try:
+                await self.renew()
+            except (StoreDown, TimeoutError):
+                await asyncio.sleep(min(self._terms.renew, 0.2))
+                continue
+            await asyncio.sleep(self._pace())
+
+    async def renew(self) -> None:
+        """One renewal, with everything that belongs to it. Raises `StoreDown`."""
+        async with asyncio.timeout(self._terms.lease):
+            fleet = await (self._join() if self.fleet is None else self._extend())
+        self._adopt(fleet)
+        await self._acknowledge()
+
+    async def goodbye(self) -> None:
+        """Leave cleanly: what is still marked is left to the others."""
+        upload, upto = self._journal.read()
+        remembered = tuple(held.as_new() for held in self._book.remembered())
+        await self._control.goodbye(self._me.id, Upload((*upload.marks, *remembered), upload.debts))
+        self._journal.truncate(upto)
+
+    async def _join(self) -> Fleet:
+        upload, upto = self._journal.read()
+        await self._control.ensure(list(self._views))
+        sent = self._sending()
+        fleet = await self._control.join(self._me, self._terms.lease, upload, ())
+        self._returned(sent, fleet, upto, [], [])
+        return fleet
+
+    async def _extend(self) -> Fleet:
+        assert self.fleet is not None
+        gone = [lease.process for lease in self.fleet.leases if self._seen_gone(lease)]
+        left, paths = left_behind(self._folder, [process.id for process in gone])
+        fleet = await self._send(left, [process.id for process in gone], self.fleet.generation, [])
+        if fleet.generation != self.fleet.generation:
+            remembered = self._book.remembered()
+            fleet = await self._send(left, [process.id for process in gone], None, remembered)
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return fleet
+
+    async def _send(
+        self, left: Upload, gone: Sequence[object], generation: str | None, remembered: Sequence[Held]
+    ) -> Fleet:
+        assert self.fleet is not None
+        closing = self._book.closing()
+        mine, upto = self._journal.read()
+        marks = (*left.marks, *mine.marks, *(held.as_new() for held in remembered))
+        sent = self._sending()
+        expires_at = self.fleet.now + (sent - self._sent) + self._terms.lease
+        fleet = await self._control.renew(
+            self._me.id,
+            expires_at,
+            Upload(marks, left.debts + mine.debts),
+            generation,
+            gone,  # type: ignore[arg-type]
+        )
+        if generation is None or fleet.generation == generation:
+            self._returned(sent, fleet, upto, closing, remembered)
+        return fleet
+
+    def _sending(self) -> float:
+        now = asyncio.get_running_loop().time()
+        slack = self._received - self._sent
+        self._lapse = max(self._lapse, now + slack + self._terms.lease + self._terms.lag)
+        return now
+
+    def _returned(
+        self, sent: float, fleet: Fleet, upto: int, closing: Sequence[Held], remembered: Sequence[Held]
+    ) -> None:
+        self._sent, self._received = sent, asyncio.get_running_loop().time()
+        self._lapse = max(self._lapse, self._received + self._terms.lease + self._terms.lag)
+        self._journal.truncate(upto)
+        self._book.forget(closing)
+        self._book.uploaded(remembered)
+        self.fleet = fleet
+        self.renewals += 1
+
+    def _seen_gone(self, lease: Lease) -> bool:
+        process = lease.process
+        same_host = process.host == self._me.host and process.pid_namespace == self._me.pid_namespace
+        return process.id != self._me.id and same_host and self._gone(process)
+
+    def _adopt(self, fleet: Fleet) -> None:
+        for state in fleet.entities.values():
+            current = self._views.get(state.entity)
+            if current is None or not current.known or current.epoch != state.epoch:
+                self._views[state.entity] = view_of(state)
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge every view under which, or under newer ones, all calls in flight began."""
+        ready = {
+            entity: view.epoch
+            for entity, view in self._views.items()
+            if view.known
+            and self._acknowledged.get(entity) != view.epoch
+            and not any(handle.older(view.epoch) for handle in self._handles() if handle.entity == entity)
+        }
+        if ready:
+            await self._control.acknowledge(self._me.id, ready)
+            self._acknowledged |= ready
+
+    def _pace(self) -> float:
+        assert self.fleet is not None
+        under_way = any(state.step for state in self.fleet.entities.values())
+        return self._terms.brisk if under_way else self._terms.renew

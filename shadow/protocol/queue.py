@@ -1,0 +1,76 @@
+"""Keys that wait for their sync: coalesced, bounded, and never the only trace of what must be done.
+
+A key that finds the queue full is not queued; its mark stays open and the reconciler syncs it later. That is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from shadow_adapters.contract import Key
+
+
+class SyncQueue:
+    """The queue of one event loop."""
+
+    def __init__(self, max_keys: int, max_bytes: int) -> None:
+        self._waiting: dict[str, dict[Key, None]] = {}
+        self._urgent = False
+        self._max_keys = max_keys
+        self._max_bytes = max_bytes
+        self._arrived = asyncio.Event()
+        self.keys = 0
+        self.bytes = 0
+        self.shed = 0
+
+    def put(self, entity: str, key: Key, *, urgent: bool = False) -> bool:
+        """Queue the key; True also where it waits already, False where the queue is full."""
+        waiting = self._waiting.setdefault(entity, {})
+        if key not in waiting:
+            if self.keys >= self._max_keys or self.bytes + len(key) > self._max_bytes:
+                self.shed += 1
+                return False
+            waiting[key] = None
+            self.keys += 1
+            self.bytes += len(key)
+        self._urgent = self._urgent or urgent
+        self._arrived.set()
+        return True
+
+    async def take(self, limit: int, delay: float) -> tuple[str, list[Key]]:
+        """Up to ``limit`` keys of one entity. Lingers ``delay`` seconds, unless somebody awaits a sync."""
+        while True:
+            while not self.keys:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if not self._urgent:
+                self._arrived.clear()
+                await self._linger(delay)
+            if self.keys:
+                return self._pop(limit)
+
+    async def _linger(self, delay: float) -> None:
+        end = asyncio.get_running_loop().time() + delay
+        while not self._urgent:
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
+
+    def _pop(self, limit: int) -> tuple[str, list[Key]]:
+        entity = next(iter(self._waiting))
+        waiting = self._waiting.pop(entity)
+        keys = list(waiting)[:limit]
+        for key in keys:
+            del waiting[key]
+        self.keys -= len(keys)
+        self.bytes -= sum(map(len, keys))
+        if waiting:
+            self._waiting[entity] = waiting  # behind the others: no entity starves another
+        self._urgent = self._urgent and self.keys > 0
+        return entity, keys

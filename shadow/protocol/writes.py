@@ -1,0 +1,107 @@
+"""A write, where legacy is the authority: first the mark, then the write, then the sync.
+
+The outcome of the write decides what happens to its marks. A definite refusal drops them. An outcome that nobody knows
+(a time-out, a lost connection, a cancellation) leaves them unsettled: synced at once and again, and closed only after
+the settling time, because the write may be applied later than any read that a sync makes now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from shadow.protocol.handle import Handle
+from shadow.protocol.lane import Lane
+from shadow.protocol.marks import UNSET, Held
+from shadow.protocol.view import View
+from shadow_adapters.contract import Key, Record
+
+T = TypeVar("T")
+
+
+class Fate(Enum):
+    """What an exception says of the write that raised it."""
+
+    NOTHING = "nothing"  # definitely refused: nothing was changed
+    SOME = "some"  # definitely over: something may have been changed
+    UNKNOWN = "unknown"  # may still be applied
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Generic[T]):
+    """One write on legacy.
+
+    Attributes:
+        keys: the records that it touches; None is one that the server chooses.
+        apply: makes the write, and answers what the caller gets.
+        fate: what an exception of ``apply`` means.
+        named: the key in place of each None, from the result; None where nothing was changed.
+        changed: False where the result proves that nothing was changed.
+        records: the records after the write, where it fixes them.
+        acknowledged: False where nobody learns the outcome (w:0).
+    """
+
+    keys: Sequence[Key | None]
+    apply: Callable[[], Awaitable[T]]
+    fate: Callable[[BaseException], Fate]
+    named: Callable[[T], Key | None] = lambda _: None
+    changed: Callable[[T], bool] = lambda _: True
+    records: Mapping[Key, Record | None] | None = None
+    acknowledged: bool = True
+
+
+async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
+    """Run a write under ``view``; the caller has entered and leaves the handle.
+
+    Raises whatever ``call.apply`` raises.
+    """
+    marks = await lane.marker.mark(handle.view, call.keys)
+    marked_at = asyncio.get_running_loop().time()
+    try:
+        result = await call.apply()
+    except BaseException as error:
+        _failed(lane, marks, call.fate(error))
+        raise
+    if not call.acknowledged:
+        _failed(lane, marks, Fate.UNKNOWN)
+        return result
+    if not call.changed(result):
+        lane.drop(marks)
+        return result
+    awaits = handle.view().awaits
+    deadline = marked_at + lane.terms.sync_timeout if awaits else marked_at
+    owing = await _settled(lane, marks, call, result, deadline)
+    if awaits:
+        await lane.synced(owing, until=deadline)
+    else:
+        lane.enqueue(owing)
+    return result
+
+
+async def _settled(lane: Lane, marks: Sequence[Held], call: Write[T], result: T, deadline: float) -> list[Held]:
+    """Settle the marks; returns those that a sync must close."""
+    records = call.records or {}
+    owing = []
+    for held in marks:
+        if held.key is not None:
+            lane.book.settle(held, records.get(held.key, UNSET))
+        elif (key := call.named(result)) is None:
+            lane.drop([held])
+            continue
+        elif not await lane.named(held, key, deadline):
+            continue
+        owing.append(held)
+    return owing
+
+
+def _failed(lane: Lane, marks: Sequence[Held], fate: Fate) -> None:
+    if fate is Fate.NOTHING:
+        lane.drop(marks)
+        return
+    until = lane.settled_at() if fate is Fate.UNKNOWN else 0.0
+    for held in marks:
+        lane.book.unsettle(held, until)
+    lane.enqueue(marks)
