@@ -196,6 +196,15 @@ class ControlContract:
         assert again.leases[0].generation == seen.generation
         assert (await control.burden(ENTITY)).marks == 1
 
+    async def test_renew_accounts_for_the_gone_after_the_upload(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend, settle=0.0)
+        gone = uuid4()
+        await control.join(process(gone), 50.0, NOTHING, [])
+        seen = await control.renew(me, 0.0, Upload((NewMark(1, ENTITY, K1, 1000.0, gone),)), None, [gone])
+        assert [lease.process.id for lease in seen.leases] == [me]
+        await asyncio.sleep(0.01)
+        assert await open_ids(control, me) == [MarkId(gone, 1)]
+
     async def test_an_uploaded_mark_of_unknown_age_is_old(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
         await control.renew(me, 0.0, Upload(marks=(NewMark(3, ENTITY, K1),)))

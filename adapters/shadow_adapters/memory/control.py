@@ -59,9 +59,7 @@ class MemoryControl:
     async def join(self, me: ProcessInfo, lease_seconds: float, upload: Upload, gone: Sequence[UUID]) -> Fleet:
         def work() -> Fleet:
             server = self._server
-            self._take(me.id, upload)
-            for process in gone:
-                server.account(process, self._settle, journal_seen=True)
+            self._take(me.id, upload, gone)
             before = server.leases.rows.get(me.id)
             expires_at = max(server.now() + lease_seconds, before.expires_at if before else 0.0)
             acknowledged = before.acknowledged if before else {}
@@ -70,11 +68,18 @@ class MemoryControl:
 
         return await self._run(work)
 
-    async def renew(self, me: UUID, expires_at: float, upload: Upload, generation: str | None = None) -> Fleet:
+    async def renew(
+        self,
+        me: UUID,
+        expires_at: float,
+        upload: Upload,
+        generation: str | None = None,
+        gone: Sequence[UUID] = (),
+    ) -> Fleet:
         def work() -> Fleet:
             if generation is not None and generation != self._server.generation:
                 return self._fleet()
-            self._take(me, upload)
+            self._take(me, upload, gone)
             self._extend(me, expires_at)
             return self._fleet()
 
@@ -100,9 +105,11 @@ class MemoryControl:
     async def account(self, process: UUID, why: str) -> None:
         await self._run(lambda: self._server.account(process, self._settle, journal_seen=False))
 
-    def _take(self, me: UUID, upload: Upload) -> None:
+    def _take(self, me: UUID, upload: Upload, gone: Sequence[UUID] = ()) -> None:
         self._server.open_marks(me, upload.marks, unknown_age=0.0)
         self._server.owe(upload.debts)
+        for process in gone:
+            self._server.account(process, self._settle, journal_seen=True)
 
     def _extend(self, me: UUID, expires_at: float) -> None:
         lease = self._server.leases.rows.get(me)

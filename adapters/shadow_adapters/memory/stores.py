@@ -23,6 +23,7 @@ class LegacyServer:
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
         self.elections = 0
+        self.armed = False
 
     def change(self, key: Key, change: Change) -> Record | None:
         """Apply a write at one instant; the record after it."""
@@ -61,6 +62,14 @@ class MemoryLegacy:
     async def identity(self) -> str:
         """Changes with every election."""
         return await self._link.call(lambda: f"election {self._server.elections}")
+
+    async def arm(self) -> None:
+        """Note that the authority may be elsewhere from now on. Raises `StoreDown`."""
+        await self._link.call(lambda: setattr(self._server, "armed", True))
+
+    async def armed(self) -> bool:
+        """Whether it may be. Raises `StoreDown`."""
+        return await self._link.call(lambda: self._server.armed)
 
 
 class MemoryNew:
