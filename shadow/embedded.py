@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ from shadow import watchdog
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+_PORTS = (15_000, 32_000)
 
 
 class EmbeddedError(RuntimeError):
@@ -60,7 +62,7 @@ class Server:
 
     def start(self) -> Self:
         """Start it on its data and wait until it answers. Raises `EmbeddedError`, naming the log that is kept."""
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             return self
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -147,6 +149,7 @@ class Server:
             watchdog.send(process.pid, number)
         else:
             process.send_signal(number)
+            watchdog.send(process.pid, signal.SIGCONT)  # a paused one would not notice
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -279,10 +282,20 @@ def embedded_postgres(*, durable: bool = True, options: Mapping[str, str] | None
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing uses now.
+
+    It lies below the ports that systems give to clients: one of those can be taken while a server is down, even by the
+    very client that tries to reach it (on one host a connection to a closed port may end up connected to itself).
+    """
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def _require(package: str) -> Path:

@@ -17,7 +17,6 @@ from shadow.stores import Mongo, Postgres
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.failures import CommandFailure, Refused
-from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.layouts import Layout
 
 _RAW = CodecOptions(document_class=RawBSONDocument)
@@ -68,18 +67,20 @@ def _refused(where: str, kind: str, reason: str, count: int, tried: int) -> Find
 
 
 async def _refusal(conn: Postgres, layout: Layout, record: bytes) -> Refused | None:
+    """Why the table would refuse the record; None where it would not."""
     transaction = conn.transaction()
     await transaction.start()
     try:
-        await _put(conn, layout, record)
+        key = key_of(decode(record)["_id"])
+        await _put(conn, layout, key, record)
     except Refused as refusal:
         return refusal
     except CommandFailure as wrong:
         return Refused(f"{wrong.message}: give the document another _id", kind="type")
     except asyncpg.LockNotAvailableError:
         return None  # somebody works on this very row now, so that the table has taken it before
-    except (asyncpg.PostgresError, asyncpg.DataError) as problem:
-        failure = mapped(problem, writing=True)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+        failure = layout.refusal(problem, {key: record})
         if isinstance(failure, Refused):
             return failure
         raise
@@ -88,9 +89,9 @@ async def _refusal(conn: Postgres, layout: Layout, record: bytes) -> Refused | N
     return None
 
 
-async def _put(conn: Postgres, layout: Layout, record: bytes) -> None:
+async def _put(conn: Postgres, layout: Layout, key: bytes, record: bytes) -> None:
     """The path that a sync takes, without the fence: nothing is kept, so that no authority is at stake."""
-    key = key_of(decode(record)["_id"])
+    await layout.prepare(conn)
     plan = layout.plan_put({key: record}, 1)
     await conn.execute("SET LOCAL lock_timeout = '1s'")
     await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
