@@ -48,6 +48,10 @@ class UnleashServer(Server):
 
     Args:
         dsn: connection string of an empty database, which it fills with its own tables.
+
+    Attributes:
+        client_token, admin_token: its API tokens.
+        admin_password: of the user ``admin``, for what API tokens may not do (the import of flags).
     """
 
     name = "unleash"
@@ -57,6 +61,7 @@ class UnleashServer(Server):
         super().__init__()
         self.client_token = f"*:development.{secrets.token_hex(24)}"
         self.admin_token = f"*:*.{secrets.token_hex(24)}"
+        self.admin_password = secrets.token_hex(24)
         self._script = self.folder / "start.mjs"
         self._script.write_text(self._start_script(dsn), encoding="utf-8")
 
@@ -74,6 +79,8 @@ class UnleashServer(Server):
             "HTTP_PORT": str(self.port),
             "INIT_CLIENT_API_TOKENS": self.client_token,
             "INIT_ADMIN_API_TOKENS": self.admin_token,
+            "UNLEASH_DEFAULT_ADMIN_USERNAME": "admin",
+            "UNLEASH_DEFAULT_ADMIN_PASSWORD": self.admin_password,
             "SEND_TELEMETRY": "false",
             "CHECK_VERSION": "false",
             "LOG_LEVEL": "warn",

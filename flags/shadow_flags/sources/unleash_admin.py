@@ -108,11 +108,6 @@ class UnleashAdmin:
         for strategy in self.strategies(flag):
             self._call("DELETE", f"{self._at(flag)}/strategies/{strategy['id']}")
 
-    def load(self, exported: Mapping[str, Any]) -> None:
-        """Import flags in the form that Unleash exports (``dashboards/unleash/flags.json``) into the environment."""
-        body = {"project": self._project, "environment": self._environment, "data": exported}
-        self._call("POST", "/features-batch/import", body)
-
     @property
     def _features(self) -> str:
         return f"/projects/{quote(self._project, safe='')}/features"
@@ -143,7 +138,7 @@ def variants_for(weights: Mapping[Phase, float], settings: Mapping[str, Any] | N
     payload = {"payload": {"type": "json", "value": json.dumps(dict(settings))}} if settings else {}
     variants: list[dict[str, Any]] = []
     reached, used = 0.0, 0
-    for phase in sorted(weights, key=lambda phase: phase.rank, reverse=True):
+    for phase in sorted(filter(weights.get, weights), key=lambda phase: phase.rank, reverse=True):
         reached += weights[phase]
         weight = round(reached * _WHOLE / 100) - used
         used += weight
