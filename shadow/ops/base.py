@@ -33,23 +33,31 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The server picks at most one record by a filter; ``upsert`` may create one instead."""
+    """The server picks at most one record by a filter; ``upsert`` may create one instead.
+
+    ``upsert_id``: the ``_id`` of the record that an upsert creates, where the call itself says it.
+    ``let``: the variables that the filter may use.
+    """
 
     filter: Document
     sort: Any = None
     collation: Any = None
     upsert: bool = False
     hint: Any = None
+    upsert_id: Named | None = None
+    let: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Every record that matches the filter; ``upsert`` may create one if none does."""
+    """Every record that matches the filter; ``upsert`` may create one if none does. Fields as in `Chosen`."""
 
     filter: Document
     collation: Any = None
     upsert: bool = False
     hint: Any = None
+    upsert_id: Named | None = None
+    let: Any = None
 
 
 Target = Named | Chosen | Many

@@ -1,0 +1,1 @@
+"""The drivers' classes over a router: typed signatures, and no more logic than passing a call on."""

@@ -1,0 +1,52 @@
+"""What a façade needs of the router and of the runtime behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from shadow.ops.base import Cursor, ReadOp, WriteOp
+from shadow.ops.find import FindOp
+from shadow.protocol.unit import Unit
+
+R = TypeVar("R")
+
+
+class Opened(Protocol):
+    """The store that a cursor was opened on; it stays there until it ends or is rewound."""
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """New's cursor; None where legacy answers, through the driver's own cursor."""
+
+    @property
+    def observe(self) -> Callable[[Sequence[Any], bool], None] | None:
+        """Takes what was delivered, in the wire's form, once: at the end, or (False) of a cursor that was given up or
+        is longer than is worth keeping. None where nothing is compared."""
+
+
+class Router(Protocol):
+    """Decides where a call on one collection goes."""
+
+    @property
+    def quiet(self) -> bool:
+        """True while legacy alone is involved: the driver's own method may be called directly."""
+
+    async def read(self, op: ReadOp[R]) -> R: ...
+
+    async def write(self, op: WriteOp[R]) -> R: ...
+
+    async def open(self, op: FindOp) -> Opened: ...
+
+    async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
+        """Run a method that new does not serve yet, counted by its name."""
+
+
+class Binding(Protocol):
+    """One client's tie to the runtime. Made without I/O and without a running loop, as the drivers' clients are."""
+
+    def router(self, database: str, collection: str) -> Router | None:
+        """The collection's router, the same for the client's whole life; None if it is not configured."""
+
+    def unit(self, driver_session: Any) -> Unit:
+        """The unit of the transaction that the session has just started."""

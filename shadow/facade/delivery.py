@@ -1,0 +1,117 @@
+"""One run of a cursor, from its first batch to its end, on the store that it was opened on.
+
+The driver's cursor keeps its state (what is buffered, whether it lives, how much was retrieved). Where new answers,
+only the source of its batches changes, so that everything else about it stays the driver's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from shadow.facade.contract import Opened
+from shadow.ops.base import Cursor
+from shadow.ops.find import FindOp
+from shadow.ops.replies import driver_error
+from shadow_adapters.failures import CommandFailure
+
+FIRST_BATCH = 101
+"""Documents in a batch where the caller does not say, as MongoDB's first batch."""
+KEPT = 1000
+"""Documents of one cursor that are kept for comparing."""
+NEW_CURSOR_ID = 1
+"""What ``cursor_id`` shows of a cursor on new: it has none, but it is open."""
+
+
+class Delivery:
+    """Args: ``core``, PyMongo's cursor; ``op``, its query; ``opened``, the store that answers it."""
+
+    def __init__(self, core: Any, op: FindOp, opened: Opened) -> None:
+        self._core = core
+        self._op = op
+        self._observe = opened.observe
+        self._new: Cursor | None = opened.cursor
+        self._seen: list[Any] = []
+        self._ended = False
+        self._busy = False
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def open_on_new(self) -> bool:
+        """Whether new has more to give."""
+        return self._new is not None and not self._ended
+
+    async def more(self, refresh: Callable[[], Awaitable[Any]]) -> int:
+        """Fill the driver's buffer and say how many documents are in it. ``refresh`` is the driver's own way."""
+        self._busy = True
+        try:
+            if self._new is None:
+                await refresh()
+                self._keep(self._op.observed(list(self._core._data)) if self._observe is not None else ())
+            else:
+                await self._from_new(self._new)
+        finally:
+            self._busy = False
+        if not self._ended and self._core._killed:
+            await self._end(complete=True)
+        return len(self._core._data)
+
+    async def give_up(self) -> None:
+        """The caller wants no more. Ignored while the driver tidies up by itself."""
+        if not self._ended and not self._busy:
+            await self._end(complete=False)
+
+    async def _from_new(self, new: Cursor) -> None:
+        core = self._core
+        try:
+            documents, more = await _batch(new, core._batch_size or FIRST_BATCH)
+        except BaseException as error:
+            core._id, core._killed = 0, True
+            await self._end(complete=False)
+            if isinstance(error, CommandFailure):
+                raise driver_error(error) from None
+            raise
+        core._data.extend(self._op.driver.native(document) for document in documents)
+        core._retrieved += len(documents)
+        # Zero, since the driver would kill a cursor that it believes to be open on a server.
+        core._id, core._killed = 0, not more
+        self._keep(documents)
+
+    def _keep(self, documents: Sequence[Any]) -> None:
+        if self._observe is not None:
+            self._seen.extend(documents[: KEPT + 1 - len(self._seen)])
+
+    async def _end(self, complete: bool) -> None:
+        self._ended = True
+        if self._new is not None:
+            await self._new.close()
+        if self._observe is not None:
+            self._observe(self._seen[:KEPT], complete and len(self._seen) <= KEPT)
+
+    def __del__(self) -> None:
+        if self._new is not None and not self._ended and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_close_later, self._new)
+
+
+async def _batch(new: Cursor, wanted: int) -> tuple[list[dict[str, Any]], bool]:
+    """Documents up to about ``wanted``, and whether there may be more: only an empty batch tells the end."""
+    documents: list[dict[str, Any]] = []
+    while len(documents) < wanted:
+        batch = await new.batch()
+        if not batch:
+            return documents, False
+        documents += batch
+    return documents, True
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+
+
+def _close_later(new: Cursor) -> None:
+    async def close() -> None:
+        await new.close()
+
+    task = asyncio.get_running_loop().create_task(close())
+    _CLOSING.add(task)
+    task.add_done_callback(_CLOSING.discard)

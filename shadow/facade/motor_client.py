@@ -1,0 +1,70 @@
+"""Motor's client and session over a runtime."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient as DriverClient
+from motor.motor_asyncio import AsyncIOMotorClientSession as DriverSession
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from shadow.facade import transactions
+from shadow.facade.binding import attach, named
+from shadow.facade.contract import Binding
+from shadow.facade.futures import start
+from shadow.facade.motor_database import AsyncIOMotorDatabase
+
+
+class AsyncIOMotorClientSession(DriverSession):
+    """`motor.motor_asyncio.AsyncIOMotorClientSession` whose transactions are units."""
+
+    _client: Any
+
+    def start_transaction(self, *args: Any, **kwargs: Any) -> Any:
+        context = super().start_transaction(*args, **kwargs)
+        transactions.begin(self._client._shadow_binding, self)
+        return context
+
+    def commit_transaction(self) -> Any:
+        return start(self.get_io_loop(), transactions.commit(self, super().commit_transaction))
+
+    def abort_transaction(self) -> Any:
+        return start(self.get_io_loop(), transactions.abort(self, super().abort_transaction))
+
+    def end_session(self) -> Any:
+        return start(self.get_io_loop(), self._end(super().end_session))
+
+    async def _end(self, driver_end: Any) -> None:
+        # The driver aborts by itself what is open, past the unit.
+        if self.delegate.in_transaction:
+            await self.abort_transaction()
+        await driver_end()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        if self.delegate.in_transaction:
+            await self.abort_transaction()
+        await super().__aexit__(*exc)
+
+
+class AsyncIOMotorClient(DriverClient[Any]):
+    """`motor.motor_asyncio.AsyncIOMotorClient` whose configured collections are the façade's. Arguments as there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **named(kwargs))
+
+    @cached_property
+    def _shadow_binding(self) -> Binding:
+        return attach("motor", self)
+
+    def __getitem__(self, name: str) -> AsyncIOMotorDatabase:
+        return AsyncIOMotorDatabase(self, name)
+
+    def wrap(self, obj: Any) -> Any:
+        """Motor's own hook: PyMongo's object as Motor's."""
+        if obj.__class__ is Database:
+            return AsyncIOMotorDatabase(self, obj.name, _delegate=obj)
+        if obj.__class__ is ClientSession:
+            return AsyncIOMotorClientSession(obj, self)
+        return super().wrap(obj)

@@ -1,0 +1,85 @@
+"""Motor's collection over a router."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor import metaprogramming
+from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
+
+from shadow.facade.forward import forwarded, pipeline_writes
+from shadow.facade.futures import future
+from shadow.facade.methods import RoutedMethods
+from shadow.facade.motor_cursor import AsyncIOMotorChangeStream, AsyncIOMotorCursor, AsyncIOMotorRawBatchCursor
+from shadow.facade.plain import plain_database
+from shadow.facade.seat import Seat
+from shadow.facade.unrouted import Unrouted
+from shadow.ops.driver import Driver
+
+# Beyond Motor's stubs.
+_args: Any = metaprogramming.unwrap_args_session
+_kwargs: Any = metaprogramming.unwrap_kwargs_session
+_Hidden: Any = DriverCollection
+
+
+def _counted(method: Any, writes: Any) -> Any:
+    return future(forwarded(method, writes), method)
+
+
+class AsyncIOMotorCollection(DriverCollection[Any]):
+    """`motor.motor_asyncio.AsyncIOMotorCollection` over a router. Arguments as there."""
+
+    def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(database, name, *args, **kwargs)
+        plain = DriverCollection(plain_database(database.client, database.name), name, _delegate=self.delegate)
+        router = database.client._shadow_binding.router(database.name, name) or Unrouted()
+        self._seat = Seat(router, Driver(plain, self.delegate))
+
+    def __getitem__(self, name: str) -> Any:
+        return self.database.wrap(self.delegate[name])
+
+    def find(self, *args: Any, **kwargs: Any) -> AsyncIOMotorCursor:
+        return AsyncIOMotorCursor(self.delegate.find(*_args(args), **_kwargs(kwargs)), self)
+
+    def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncIOMotorRawBatchCursor:
+        return AsyncIOMotorRawBatchCursor(self.delegate.find_raw_batches(*_args(args), **_kwargs(kwargs)), self)
+
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
+        target: Any = self
+        return AsyncIOMotorChangeStream(target, **super().watch(*args, **kwargs)._kwargs)
+
+    # fmt: off
+    bulk_write = future(RoutedMethods.bulk_write,                   DriverCollection.bulk_write)
+    count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents)
+    delete_many = future(RoutedMethods.delete_many,                 DriverCollection.delete_many)
+    delete_one = future(RoutedMethods.delete_one,                   DriverCollection.delete_one)
+    find_one = future(RoutedMethods.find_one,                       DriverCollection.find_one)
+    find_one_and_update = future(RoutedMethods.find_one_and_update, DriverCollection.find_one_and_update)
+    insert_many = future(RoutedMethods.insert_many,                 DriverCollection.insert_many)
+    insert_one = future(RoutedMethods.insert_one,                   DriverCollection.insert_one)
+    replace_one = future(RoutedMethods.replace_one,                 DriverCollection.replace_one)  # type: ignore[assignment]  # stub without sort
+    update_many = future(RoutedMethods.update_many,                 DriverCollection.update_many)
+    update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one)  # type: ignore[assignment]  # stub without sort
+
+    # method                                                                  writes
+    _async_aggregate = _counted(_Hidden._async_aggregate,            pipeline_writes)
+    _async_aggregate_raw_batches = _counted(_Hidden._async_aggregate_raw_batches, pipeline_writes)
+    _async_list_indexes = _counted(_Hidden._async_list_indexes,      False)
+    _async_list_search_indexes = _counted(_Hidden._async_list_search_indexes, False)
+    create_index = _counted(DriverCollection.create_index,                    True)
+    create_indexes = _counted(DriverCollection.create_indexes,                True)
+    create_search_index = _counted(DriverCollection.create_search_index,      True)
+    create_search_indexes = _counted(DriverCollection.create_search_indexes,  True)
+    distinct = _counted(DriverCollection.distinct,                            False)
+    drop = _counted(DriverCollection.drop,                                    True)
+    drop_index = _counted(DriverCollection.drop_index,                        True)
+    drop_indexes = _counted(DriverCollection.drop_indexes,                    True)
+    drop_search_index = _counted(DriverCollection.drop_search_index,          True)
+    estimated_document_count = _counted(DriverCollection.estimated_document_count, False)
+    find_one_and_delete = _counted(DriverCollection.find_one_and_delete,      True)
+    find_one_and_replace = _counted(DriverCollection.find_one_and_replace,    True)
+    index_information = _counted(DriverCollection.index_information,          False)
+    options = _counted(DriverCollection.options,                              False)
+    rename = _counted(DriverCollection.rename,                                True)
+    update_search_index = _counted(DriverCollection.update_search_index,      True)
+    # fmt: on

@@ -1,0 +1,113 @@
+"""Motor's cursors over a router. Only where a batch comes from is decided here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.core import AgnosticRawBatchCursor
+from motor.motor_asyncio import AsyncIOMotorChangeStream as DriverChangeStream
+from motor.motor_asyncio import AsyncIOMotorCursor as DriverCursor
+from motor.motor_asyncio import create_asyncio_class  # type: ignore[attr-defined]  # not in Motor's stubs
+
+from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
+from shadow.facade.futures import start
+from shadow.facade.seat import Seat
+from shadow.ops.find import FindOp
+
+DriverRawBatchCursor: Any = create_asyncio_class(AgnosticRawBatchCursor)
+
+
+class AsyncIOMotorCursor(DriverCursor[Any]):
+    """`motor.motor_asyncio.AsyncIOMotorCursor` over a router; the driver's own state and methods."""
+
+    collection: Any
+    _delivery: Delivery | None = None
+    _direct = False
+
+    @property  # a method in Motor's stubs
+    def cursor_id(self) -> int | None:  # type: ignore[override]
+        if self._delivery is not None and self._delivery.open_on_new:
+            return NEW_CURSOR_ID
+        cursor_id: int | None = self.delegate.cursor_id
+        return cursor_id
+
+    def _refresh(self) -> Any:
+        seat: Seat = self.collection._seat
+        if self._direct or (self._delivery is None and seat.quiet(self.delegate.session)):
+            self._direct = True
+            return super()._refresh()
+        return start(self.get_io_loop(), self._routed(seat))
+
+    async def _routed(self, seat: Seat) -> int:
+        if self._delivery is None:
+            op = FindOp(seat.driver, self.delegate.session, self.delegate, self._legacy_cursor)
+            self._delivery = Delivery(self.delegate, op, await seat.router.open(op))
+        return await self._delivery.more(super()._refresh)
+
+    def _legacy_cursor(self) -> Any:
+        return DriverCursor(self.delegate.clone(), self.collection._seat.driver.collection)
+
+    def explain(self) -> Any:
+        seat: Seat = self.collection._seat
+        if seat.quiet(self.delegate.session):
+            return super().explain()
+        return start(self.get_io_loop(), seat.router.other("explain", False, super().explain))
+
+    def distinct(self, key: str) -> Any:
+        seat: Seat = self.collection._seat
+        if seat.quiet(self.delegate.session):
+            return super().distinct(key)
+        distinct = super().distinct
+        return start(self.get_io_loop(), seat.router.other("distinct", False, lambda: distinct(key)))
+
+    async def close(self) -> None:
+        if self._delivery is not None:
+            await self._delivery.give_up()
+        await super().close()
+
+    def rewind(self) -> AsyncIOMotorCursor:
+        super().rewind()
+        if self._delivery is not None:
+            start(self.get_io_loop(), self._delivery.give_up())
+        self._delivery, self._direct = None, False
+        return self
+
+
+class AsyncIOMotorRawBatchCursor(DriverRawBatchCursor):  # type: ignore[misc]
+    """Motor's cursor of raw batches, counted as not served by new."""
+
+    _counted = False
+
+    def _refresh(self) -> Any:
+        seat: Seat = self.collection._seat
+        if self._counted or seat.quiet(self.delegate.session):
+            return super()._refresh()
+        self._counted = True
+        return start(self.get_io_loop(), seat.router.other("find_raw_batches", False, super()._refresh))
+
+
+class AsyncIOMotorChangeStream(DriverChangeStream[Any]):
+    """Motor's change stream of a collection, counted as not served by new."""
+
+    _target: Any
+    _framework: Any
+
+    _counted = False
+
+    async def _opened(self) -> None:
+        seat: Seat = self._target._seat
+        if self._counted or seat.router.quiet:
+            return
+        self._counted = True
+        await seat.router.other("watch", False, self._open)
+
+    async def _open(self) -> None:
+        await self._framework.run_on_executor(self.get_io_loop(), self._lazy_init)
+
+    async def try_next(self) -> Any:
+        await self._opened()
+        return await super().try_next()
+
+    async def __aenter__(self) -> Any:
+        await self._opened()
+        return await super().__aenter__()

@@ -1,0 +1,38 @@
+"""Motor's database over a runtime: it tells configured collections from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
+from pymongo.collection import Collection
+
+from shadow.facade.futures import start
+from shadow.facade.motor_collection import AsyncIOMotorCollection
+
+
+class AsyncIOMotorDatabase(DriverDatabase[Any]):
+    """`motor.motor_asyncio.AsyncIOMotorDatabase` whose configured collections are the façade's."""
+
+    def _shadow_router(self, name: str) -> Any:
+        return self._client._shadow_binding.router(self.delegate.name, name)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._shadow_router(name) is None:
+            return super().__getitem__(name)
+        return AsyncIOMotorCollection(self, name)
+
+    def wrap(self, obj: Any) -> Any:
+        """Motor's own hook: PyMongo's object as Motor's."""
+        if obj.__class__ is Collection and self._shadow_router(obj.name) is not None:
+            return AsyncIOMotorCollection(self, obj.name, _delegate=obj)
+        return super().wrap(obj)
+
+    def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
+        drop = super().drop_collection
+        name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
+        router = self._shadow_router(name)
+        if router is None or router.quiet:
+            return drop(name_or_collection, *args, **kwargs)
+        counted = router.other("drop", True, lambda: drop(name_or_collection, *args, **kwargs))
+        return start(self.get_io_loop(), counted)

@@ -1,0 +1,57 @@
+"""PyMongo Async's client and session over a runtime."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession as DriverSession
+from pymongo.asynchronous.mongo_client import AsyncMongoClient as DriverClient
+
+from shadow.facade import transactions
+from shadow.facade.binding import attach, named
+from shadow.facade.contract import Binding
+from shadow.facade.pymongo_collection import OPTIONS
+from shadow.facade.pymongo_database import AsyncDatabase
+
+
+class AsyncClientSession(DriverSession):
+    """`pymongo.asynchronous.client_session.AsyncClientSession` whose transactions are units."""
+
+    async def start_transaction(self, *args: Any, **kwargs: Any) -> Any:
+        context = await super().start_transaction(*args, **kwargs)
+        transactions.begin(self._client._shadow_binding, self)
+        return context
+
+    async def commit_transaction(self) -> None:
+        await transactions.commit(self, super().commit_transaction)
+
+    async def abort_transaction(self) -> None:
+        await transactions.abort(self, super().abort_transaction)
+
+
+class AsyncMongoClient(DriverClient[Any]):
+    """`pymongo.AsyncMongoClient` whose configured collections are the façade's. Arguments as there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **named(kwargs))
+
+    @cached_property
+    def _shadow_binding(self) -> Binding:
+        return attach("pymongo", self)
+
+    def __getitem__(self, name: str) -> AsyncDatabase:
+        return AsyncDatabase(self, name)
+
+    def get_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+        return self._shadow_database(super().get_database(*args, **kwargs))
+
+    def get_default_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+        return self._shadow_database(super().get_default_database(*args, **kwargs))
+
+    def _shadow_database(self, database: Any) -> AsyncDatabase:
+        return AsyncDatabase(self, database.name, **{option: getattr(database, option) for option in OPTIONS})
+
+    def start_session(self, *args: Any, **kwargs: Any) -> AsyncClientSession:
+        session = super().start_session(*args, **kwargs)
+        return AsyncClientSession(self, session._server_session, session.options, False)

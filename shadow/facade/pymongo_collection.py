@@ -1,0 +1,70 @@
+"""PyMongo Async's collection over a router."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
+
+from shadow.facade.forward import forwarded, pipeline_writes
+from shadow.facade.methods import RoutedMethods
+from shadow.facade.plain import plain_database
+from shadow.facade.pymongo_cursor import AsyncCursor, AsyncRawBatchCursor
+from shadow.facade.seat import Seat
+from shadow.facade.unrouted import Unrouted
+from shadow.ops.driver import Driver
+
+OPTIONS = ("codec_options", "read_preference", "write_concern", "read_concern")
+
+
+class AsyncCollection(RoutedMethods, DriverCollection[Any]):
+    """`pymongo.asynchronous.collection.AsyncCollection` over a router. Arguments as there.
+
+    ``drop`` is the driver's: it ends in the façade database's `drop_collection`.
+    """
+
+    def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(database, name, *args, **kwargs)
+        options = {option: getattr(self, option) for option in OPTIONS}
+        plain = plain_database(database.client, database.name).get_collection(name, **options)
+        router = database.client._shadow_binding.router(database.name, name) or Unrouted()
+        self._seat = Seat(router, Driver(plain, plain))
+
+    def __getitem__(self, name: str) -> DriverCollection[Any]:
+        options = {option: getattr(self, option) for option in OPTIONS}
+        return self._database.get_collection(f"{self._name}.{name}", **options)
+
+    def with_options(self, *args: Any, **kwargs: Any) -> AsyncCollection:
+        changed = self._seat.driver.collection.with_options(*args, **kwargs)
+        return AsyncCollection(self._database, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+
+    def find(self, *args: Any, **kwargs: Any) -> AsyncCursor:
+        return AsyncCursor(self, *args, **kwargs)
+
+    def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncRawBatchCursor:
+        self._seat.driver.collection.find_raw_batches(*args, **kwargs)  # refuses what the driver refuses
+        return AsyncRawBatchCursor(self, *args, **kwargs)
+
+    # fmt: off
+    # method                                                                  writes
+    aggregate = forwarded(DriverCollection.aggregate,                         pipeline_writes)
+    aggregate_raw_batches = forwarded(DriverCollection.aggregate_raw_batches, pipeline_writes)
+    create_index = forwarded(DriverCollection.create_index,                   True)
+    create_indexes = forwarded(DriverCollection.create_indexes,               True)
+    create_search_index = forwarded(DriverCollection.create_search_index,     True)
+    create_search_indexes = forwarded(DriverCollection.create_search_indexes, True)
+    distinct = forwarded(DriverCollection.distinct,                           False)
+    drop_index = forwarded(DriverCollection.drop_index,                       True)
+    drop_indexes = forwarded(DriverCollection.drop_indexes,                   True)
+    drop_search_index = forwarded(DriverCollection.drop_search_index,         True)
+    estimated_document_count = forwarded(DriverCollection.estimated_document_count, False)
+    find_one_and_delete = forwarded(DriverCollection.find_one_and_delete,     True)
+    find_one_and_replace = forwarded(DriverCollection.find_one_and_replace,   True)
+    index_information = forwarded(DriverCollection.index_information,         False)
+    list_indexes = forwarded(DriverCollection.list_indexes,                   False)
+    list_search_indexes = forwarded(DriverCollection.list_search_indexes,     False)
+    options = forwarded(DriverCollection.options,                             False)
+    rename = forwarded(DriverCollection.rename,                               True)
+    update_search_index = forwarded(DriverCollection.update_search_index,     True)
+    watch = forwarded(DriverCollection.watch,                                 False)
+    # fmt: on

@@ -1,0 +1,45 @@
+"""PyMongo Async's database over a runtime: it tells configured collections from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
+from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
+
+from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
+
+
+class AsyncDatabase(DriverDatabase[Any]):
+    """`pymongo.asynchronous.database.AsyncDatabase` whose configured collections are the façade's."""
+
+    def _shadow_router(self, name: str) -> Any:
+        return self._client._shadow_binding.router(self._name, name)
+
+    def __getitem__(self, name: str) -> DriverCollection[Any]:
+        return self.get_collection(name)
+
+    def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
+        if self._shadow_router(name) is None:
+            return super().get_collection(name, *args, **kwargs)
+        return AsyncCollection(self, name, False, *args, **kwargs)
+
+    def with_options(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+        changed = super().with_options(*args, **kwargs)
+        return AsyncDatabase(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+
+    async def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
+        made = await super().create_collection(name, *args, **kwargs)
+        return self.get_collection(name, **{option: getattr(made, option) for option in OPTIONS})
+
+    async def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        name = getattr(name_or_collection, "name", name_or_collection)
+
+        async def on_legacy() -> dict[str, Any]:
+            return await super(AsyncDatabase, self).drop_collection(name_or_collection, *args, **kwargs)
+
+        router = self._shadow_router(name) if isinstance(name, str) else None
+        if router is None or router.quiet:
+            return await on_legacy()
+        dropped: dict[str, Any] = await router.other("drop", True, on_legacy)
+        return dropped

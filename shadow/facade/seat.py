@@ -1,0 +1,50 @@
+"""Where a façade's collection sits: between its router and the driver's own collection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from shadow.facade.contract import Router
+from shadow.ops.base import ReadOp, WriteOp
+from shadow.ops.driver import Driver
+
+R = TypeVar("R")
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The optional arguments that the caller gave. Passing None on is the same to the driver, but older drivers do
+    not know every argument."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+class Seat:
+    """Passes calls on: directly to the driver while the router is quiet, else as operations to the router."""
+
+    __slots__ = ("driver", "router")
+
+    def __init__(self, router: Router, driver: Driver) -> None:
+        self.router = router
+        self.driver = driver
+
+    def quiet(self, session: Any) -> bool:
+        """Whether the driver may be called directly. A transaction's unit must know of all that is done in it."""
+        return self.router.quiet and self.driver.unit(session) is None
+
+    async def read(self, op: Callable[..., ReadOp[R]], *args: Any, session: Any, **options: Any) -> R:
+        """Run a read. ``op`` is the operation's class; the arguments are the driver's."""
+        if self.quiet(session):
+            result: R = await self._direct(op, *args, session=session, **options)
+            return result
+        return await self.router.read(op(self.driver, *args, session=session, **options))
+
+    async def write(self, op: Callable[..., WriteOp[R]], *args: Any, session: Any, **options: Any) -> R:
+        """Run a write. ``op`` is the operation's class; the arguments are the driver's."""
+        if self.quiet(session):
+            result: R = await self._direct(op, *args, session=session, **options)
+            return result
+        return await self.router.write(op(self.driver, *args, session=session, **options))
+
+    def _direct(self, op: Any, *args: Any, **options: Any) -> Awaitable[Any]:
+        called: Awaitable[Any] = getattr(self.driver.collection, op.name)(*args, **options)
+        return called

@@ -1,0 +1,37 @@
+"""The router of a collection that is not configured, for a façade's collection that was made by its class."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from shadow.facade.contract import Opened
+from shadow.ops.base import Cursor, ReadOp, WriteOp
+from shadow.ops.find import FindOp
+
+R = TypeVar("R")
+
+
+class OpenedOnLegacy:
+    """A cursor of legacy that nobody compares."""
+
+    cursor: Cursor | None = None
+    observe = None
+
+
+class Unrouted:
+    """Everything is legacy's."""
+
+    quiet = True
+
+    async def read(self, op: ReadOp[R]) -> R:
+        return await op.on_legacy()
+
+    async def write(self, op: WriteOp[R]) -> R:
+        return await op.on_legacy()
+
+    async def open(self, op: FindOp) -> Opened:
+        return OpenedOnLegacy()
+
+    async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
+        return await on_legacy()

@@ -1,0 +1,106 @@
+"""The driver's own collection behind a façade, and the two ways across: to the wire's form and back to the caller's.
+
+An application chooses its BSON options per collection: document class, time zones, UUID representation, custom types.
+What leaves for a store is encoded with them, what comes back is decoded with them, so that nobody can see which store
+answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import bson
+from bson.codec_options import CodecOptions
+
+from shadow.ops.base import ReadOp, WriteOp
+from shadow_adapters.bson.codec import CODEC, encode
+
+if TYPE_CHECKING:
+    from shadow.protocol.unit import Unit
+
+R = TypeVar("R")
+
+
+def unit_of(session: Any) -> Unit | None:
+    """The unit of the transaction that a session has started last.
+
+    It travels on the driver's own session (Motor's ``delegate``), where a cursor finds it too.
+    """
+    return getattr(getattr(session, "delegate", session), "_shadow_unit", None)
+
+
+class Driver:
+    """One collection object of the driver.
+
+    Args:
+        collection: the driver's own collection, Motor's or PyMongo Async's; its methods are the legacy side of a call.
+        core: PyMongo's collection that holds the options and does no I/O by itself: ``collection`` again, or Motor's
+            ``delegate``.
+    """
+
+    __slots__ = ("_bound_session", "codec", "collection", "core", "name", "writes_acknowledged")
+
+    def __init__(self, collection: Any, core: Any) -> None:
+        self.collection = collection
+        self.core = core
+        self.name: str = core.name
+        self.codec: CodecOptions[Any] = core.codec_options
+        self.writes_acknowledged: bool = core.write_concern.acknowledged
+        # Sessions that are bound to a context came with PyMongo 4.17.
+        self._bound_session: Callable[[], Any] | None = getattr(core.database.client, "_get_bound_session", None)
+
+    def unit(self, session: Any) -> Unit | None:
+        """The transaction that a call with this ``session`` argument belongs to, if any."""
+        if session is None and self._bound_session is not None:
+            session = self._bound_session()
+        if session is None or not session.in_transaction:
+            return None
+        return unit_of(session)
+
+    def wire(self, value: Any) -> Any:
+        """The value as a store receives it. Raises `bson.errors.InvalidDocument` as the driver would."""
+        return bson.decode(bson.encode({"v": value}, codec_options=self.codec), CODEC)["v"]
+
+    def wire_document(self, document: Any) -> dict[str, Any]:
+        """A whole document as a store receives it, ``_id`` first."""
+        return bson.decode(bson.encode(document, codec_options=self.codec), CODEC)
+
+    def native(self, document: Any) -> Any:
+        """A store's document as the caller's options want it."""
+        return bson.decode(encode(document), self.codec)
+
+    def native_value(self, value: Any) -> Any:
+        """Any value of a store's reply as the caller's options want it."""
+        return self.native({"v": value})["v"]
+
+
+class DriverRead(ReadOp[R], Generic[R]):
+    """A read that was called with a session, or none."""
+
+    def __init__(self, driver: Driver, session: Any) -> None:
+        self.driver = driver
+        self.session = session
+        self.unit = driver.unit(session)
+
+
+class DriverWrite(WriteOp[R], Generic[R]):
+    """A write that was called with a session, or none, and with ``options`` that only the wire looks at."""
+
+    def __init__(self, driver: Driver, session: Any, options: dict[str, Any]) -> None:
+        self.driver = driver
+        self.session = session
+        self.options = options
+        self.unit = driver.unit(session)
+        # A transaction has its own write concern, as the driver has it.
+        self.acknowledged = driver.writes_acknowledged or self.unit is not None
+
+    def common(self) -> dict[str, Any]:
+        """The fields that every write command may carry, in the driver's order."""
+        fields = {"let": "let", "comment": "comment", "bypass_document_validation": "bypassDocumentValidation"}
+        return {wire: self.options[option] for option, wire in fields.items() if option in self.options}
+
+    async def call(self, *args: Any) -> R:
+        """Run the driver's method of this operation's name."""
+        result: R = await getattr(self.driver.collection, self.name)(*args, session=self.session, **self.options)
+        return result

@@ -1,0 +1,67 @@
+"""Which records a statement touches, and how it is narrowed to records that were found.
+
+A *statement* is an entry of ``updates`` or ``deletes`` in the wire's form. Narrowing adds ``_id`` beside what the
+filter says and takes nothing away: a record that stopped matching meanwhile is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shadow.ops.base import Bound, Chosen, Document, Many, Named, Target
+from shadow_adapters.bson.match import equality_id
+
+
+def fixed_id(filter: Document, collation: Any = None) -> Named | None:
+    """The ``_id`` that a filter in the wire's form fixes by equality.
+
+    Under a collation a string stands for all that are equal to it, so that nothing is fixed.
+    """
+    if collation is not None:
+        return None
+    fixed, value = equality_id(filter)
+    return Named(value) if fixed else None
+
+
+def target_of(statement: Mapping[str, Any], let: Any = None) -> Target:
+    """The target of one statement of an update or delete command."""
+    filter, collation, hint = statement["q"], statement.get("collation"), statement.get("hint")
+    named = fixed_id(filter, collation)
+    if named is not None:
+        return named
+    upsert = bool(statement.get("upsert"))
+    upsert_id = given_id(statement["u"]) if upsert else None
+    if statement.get("multi") or statement.get("limit") == 0:
+        return Many(filter, collation, upsert, hint, upsert_id, let)
+    return Chosen(filter, statement.get("sort"), collation, upsert, hint, upsert_id, let)
+
+
+def given_id(update: Any) -> Named | None:
+    """The ``_id`` that an upsert's own update or replacement gives to a new record."""
+    if not isinstance(update, Mapping):
+        return None
+    for fields in (update, update.get("$setOnInsert"), update.get("$set")):
+        if isinstance(fields, Mapping) and "_id" in fields:
+            return Named(fields["_id"])
+    return None
+
+
+def narrowed(filter: Document, target: Target, bound: Bound) -> Document:
+    """The caller's filter, narrowed to what its target came to.
+
+    A new record gets its ``_id`` from here too: an upsert takes the fields that its filter fixes by equality.
+    """
+    if isinstance(target, Named):
+        return filter
+    if bound.has_upsert_id:
+        return _with_id(filter, bound.upsert_id)
+    if len(bound.ids) == 1:
+        return _with_id(filter, bound.ids[0])
+    return _with_id(filter, {"$in": list(bound.ids)})
+
+
+def _with_id(filter: Document, id: Any) -> Document:
+    if "_id" in filter:
+        return {"$and": [filter, {"_id": id}]}
+    return {**filter, "_id": id}

@@ -1,0 +1,125 @@
+"""Façades over routers that the tests can see through, and outcomes that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bson.objectid import ObjectId
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from shadow.facade.unrouted import OpenedOnLegacy
+
+
+class LegacyRouter:
+    """Sends everything to legacy as an operation, never directly. ``seen`` names what passed."""
+
+    quiet = False
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def read(self, op: Any) -> Any:
+        self.seen.append(op)
+        op.command(), op.id()
+        return await op.on_legacy()
+
+    async def write(self, op: Any) -> Any:
+        self.seen.append(op)
+        op.command(), op.targets(), op.whole()
+        return await op.on_legacy()
+
+    async def open(self, op: Any) -> Any:
+        self.seen.append(op)
+        return OpenedOnLegacy()
+
+    async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
+        self.seen.append((name, writes))
+        return await on_legacy()
+
+
+class QuietRouter(LegacyRouter):
+    quiet = True
+
+
+class FakeUnit:
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+        self.ended.append("commit")
+        await on_legacy()
+
+    async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+        self.ended.append("abort")
+        await on_legacy()
+
+
+class FakeBinding:
+    """Collections whose name starts with ``routed`` are configured, all with one router."""
+
+    def __init__(self, router: Any) -> None:
+        self.routed = router
+        self.units: list[FakeUnit] = []
+
+    def router(self, database: str, collection: str) -> Any:
+        return self.routed if collection.startswith("routed") else None
+
+    def unit(self, driver_session: Any) -> FakeUnit:
+        self.units.append(FakeUnit())
+        return self.units[-1]
+
+
+def bind(client: Any, router: Any) -> FakeBinding:
+    """Tie a façade's client to a router instead of to the runtime."""
+    client.__dict__["_shadow_binding"] = FakeBinding(router)
+    return client.__dict__["_shadow_binding"]
+
+
+async def outcome(call: Callable[[], Any]) -> Any:
+    """What a call came to, in a form that can be compared: results by content, exceptions by class, code, details."""
+    try:
+        made = call()
+        return plain(await made if hasattr(made, "__await__") else made)
+    except BulkWriteError as error:
+        return type(error).__name__, error.code, plain(error.details)
+    except OperationFailure as error:
+        return type(error).__name__, error.code, error.details.get("keyValue") if error.details else None
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def plain(result: Any) -> Any:
+    """A result without what differs from run to run."""
+    if isinstance(result, ObjectId):
+        return ObjectId
+    if isinstance(result, dict):
+        return [(key, plain(value)) for key, value in result.items() if key not in _PER_RUN]
+    if isinstance(result, list | tuple):
+        return [plain(value) for value in result]
+    slots = [name for name in dir(type(result)) if name in _RESULT_FIELDS]
+    if slots:
+        return type(result).__name__, [(name, _field(result, name)) for name in slots]
+    return type(result).__name__, result if not hasattr(result, "document") else None
+
+
+def _field(result: Any, name: str) -> Any:
+    try:
+        return plain(getattr(result, name))
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+_PER_RUN = {"ok", "opTime", "electionId", "$clusterTime", "operationTime", "errmsg", "errInfo", "keyPattern"}
+_RESULT_FIELDS = {
+    "acknowledged",
+    "inserted_id",
+    "inserted_ids",
+    "matched_count",
+    "modified_count",
+    "upserted_id",
+    "raw_result",
+    "deleted_count",
+    "bulk_api_result",
+    "upserted_ids",
+}
