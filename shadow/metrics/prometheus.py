@@ -94,6 +94,15 @@ def sink() -> PrometheusSink:
     return PrometheusSink(registry())
 
 
+def _in_child() -> None:
+    """A forked child counts for itself: what its parent had counted is not its own, and a lock may be held for ever."""
+    registry.cache_clear()
+    sink.cache_clear()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
 def exposed() -> CollectorRegistry:
     """What is shown to Prometheus: this process's metrics, or those of all that share the multiprocess folder."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
