@@ -261,6 +261,9 @@ class Control(Protocol):
         """Declare a process dead whose journal cannot be seen. Its marks may be closed after the settling time; what it
         may have written to its journal becomes a debt of every entity that has a follower."""
 
+    async def fleet(self) -> Fleet:
+        """What a renewal brings back, without renewing."""
+
     # -- entities
     async def ensure(self, entities: Sequence[str]) -> None:
         """Make a row in phase ``legacy`` for every entity that has none."""
@@ -283,6 +286,9 @@ class Control(Protocol):
 
     async def drop(self, me: UUID, seqs: Sequence[int]) -> None:
         """Close marks whose writes had a definite refusal or changed nothing."""
+
+    async def close(self, marks: Sequence[MarkId]) -> None:
+        """Close marks, whoever's they are, that something else covers now (a debt)."""
 
     async def refuse(self, refused: Mapping[MarkId, str]) -> None:
         """Note on these open marks, whose writes have settled, why the record is refused. They are due again later."""

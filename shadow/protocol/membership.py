@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
+from uuid import UUID
 
 from shadow.protocol.handle import Handle
 from shadow.protocol.journal import Journal, left_behind
@@ -87,6 +88,12 @@ class Membership:
         self._adopt(fleet)
         await self._acknowledge()
 
+    async def look(self) -> Fleet:
+        """The fleet now; this process's views follow it. Raises `StoreDown`."""
+        fleet = await self._control.fleet()
+        self._adopt(fleet)
+        return fleet
+
     async def goodbye(self) -> None:
         """Leave cleanly: what is still marked is left to the others."""
         upload, upto = self._journal.read()
@@ -115,7 +122,7 @@ class Membership:
         return fleet
 
     async def _send(
-        self, left: Upload, gone: Sequence[object], generation: str | None, remembered: Sequence[Held]
+        self, left: Upload, gone: Sequence[UUID], generation: str | None, remembered: Sequence[Held]
     ) -> Fleet:
         assert self.fleet is not None
         closing = self._book.closing()
@@ -128,7 +135,7 @@ class Membership:
             expires_at,
             Upload(marks, left.debts + mine.debts),
             generation,
-            gone,  # type: ignore[arg-type]
+            gone,
         )
         if generation is None or fleet.generation == generation:
             self._returned(sent, fleet, upto, closing, remembered)

@@ -219,15 +219,26 @@ class Syncer:
         }
 
     async def _note(self, entity: str, refused: Mapping[Key, str], orphans: Mapping[Key, Sequence[MarkId]]) -> None:
-        """Leave refused marks to control, with the reason; memory need not hold what is durable there."""
+        """Leave refused marks to control, with the reason; memory need not hold what is durable there.
+
+        A key that was synced without a mark (by the backfill, by a verify) gets one: a refused record stays marked.
+        """
         mine = self._book.capture(entity, refused, asyncio.get_running_loop().time())
-        ids = {MarkId(self._me, held.seq): refused[key] for key, marks in mine.items() for held in marks}
+        unmarked = [key for key in refused if not mine[key] and not orphans.get(key)]
+        fresh = {key: self._book.put_mark(entity, key) for key in unmarked}
+        held = [held for marks in mine.values() for held in marks] + list(fresh.values())
+        ids = {MarkId(self._me, mark.seq): refused[mark.key] for mark in held if mark.key is not None}
         ids |= {mark: refused[key] for key in refused for mark in orphans.get(key, ())}
         try:
+            if fresh:
+                await self._control.mark(self._me, [mark.as_new() for mark in fresh.values()])
             await self._control.refuse(ids)
         except StoreError:
+            for mark in fresh.values():
+                mark.recorded = True
+                self._book.settle(mark)
             return
-        self._book.closed(held for marks in mine.values() for held in marks)
+        self._book.closed(held)
 
 
 def _known(mine: Mapping[Key, Sequence[Held]], captured: Captured) -> dict[Key, Record | None]:

@@ -97,6 +97,10 @@ class PostgresControl:
         async with self._durable.connection() as conn:
             await conn.execute(sql.account, process, why, self._settle, True)
 
+    async def fleet(self) -> Fleet:
+        async with self._durable.connection() as conn, conn.transaction():
+            return await _fleet(conn)
+
     # -- entities
 
     async def ensure(self, entities: Sequence[str]) -> None:
@@ -172,6 +176,10 @@ class PostgresControl:
         async with self._quick.connection() as conn:
             await conn.execute(sql.drop, me, list(seqs))
 
+    async def close(self, marks: Sequence[MarkId]) -> None:
+        async with self._durable.connection() as conn:
+            await conn.execute(sql.close, [i.owner for i in marks], [i.seq for i in marks])
+
     async def refuse(self, refused: Mapping[MarkId, str]) -> None:
         ids = list(refused)
         async with self._durable.connection() as conn:
@@ -242,7 +250,7 @@ class PostgresControl:
         """How many connections are open."""
         return self._durable.opened + self._quick.opened
 
-    async def close(self) -> None:
+    async def disconnect(self) -> None:
         """Give everything back. The conductor's lock goes with its connection."""
         self._release_conducting()
         self._durable.close()

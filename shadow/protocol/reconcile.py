@@ -1,0 +1,140 @@
+"""The reconciler: syncs what nobody else will.
+
+* open marks of processes that are gone, of the outbox, refused ones that are due again, and marks in this process's own
+  name that its memory does not have (an upload that raced a sync);
+* marks of this process that a sync failed to close, with a pause that doubles while syncs of the entity fail;
+* keyless marks whose writer is gone become a debt: nobody knows their key any more;
+* debts, by a verify, once the writes that they cover are surely applied.
+
+Any process may reconcile anything: a key's lock serializes its syncs. Who reconciles beside the conductor only repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
+
+from shadow.protocol.lane import Lane
+from shadow.protocol.marks import MarkBook
+from shadow.protocol.settings import Terms
+from shadow.protocol.view import View
+from shadow_adapters.contract import Control, Debt, Key, MarkId, NewDebt, OpenMark
+from shadow_adapters.failures import StoreError
+
+_LIMIT = 1000
+_LONGEST_PAUSE = 30.0
+
+
+class Reconciler:
+    """Repairs in the background, in the control thread.
+
+    Args:
+        leads: whether this process conducts, and so also takes care of what belongs to nobody.
+        now: PostgreSQL's clock, None while it is not known.
+        verify: makes an entity's stores equal and says whether that succeeded (`shadow.protocol.verify`).
+    """
+
+    def __init__(
+        self,
+        me: UUID,
+        lane: Lane,
+        book: MarkBook,
+        control: Control,
+        terms: Terms,
+        views: Mapping[str, View],
+        leads: Callable[[], bool],
+        now: Callable[[], float | None],
+        verify: Callable[[str], Awaitable[Mapping[str, object] | None]],
+    ) -> None:
+        self._me = me
+        self._lane = lane
+        self._book = book
+        self._control = control
+        self._terms = terms
+        self._views = views
+        self._leads = leads
+        self._now = now
+        self._verify = verify
+        self._pause: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Reconcile for ever."""
+        while True:
+            try:
+                await self.turn()
+            except (StoreError, TimeoutError):
+                pass
+            await asyncio.sleep(self._terms.renew / 2)
+
+    async def turn(self) -> None:
+        """Look once for everything that is to be synced, owed or paid. Raises `StoreError`."""
+        await self._own()
+        await self._orphans()
+        if self._leads():
+            for entity, view in list(self._views.items()):
+                if view.follows and view.known:
+                    await self._pay(entity)
+            await self._control.purge(self._terms.retention)
+
+    async def _own(self) -> None:
+        loop = asyncio.get_running_loop()
+        by_entity: dict[str, list[Key]] = defaultdict(list)
+        for entity, key in self._book.due(loop.time(), self._terms.renew):
+            by_entity[entity].append(key)
+        for entity, keys in by_entity.items():
+            if self._views[entity].follows and loop.time() >= self._pause.get(entity, 0.0):
+                await self._sync(entity, keys, {})
+
+    async def _orphans(self) -> None:
+        found: dict[str, dict[Key, list[MarkId]]] = defaultdict(lambda: defaultdict(list))
+        keyless = []
+        for mark in await self._control.orphans(self._me, limit=_LIMIT):
+            if mark.entity not in self._views or not self._nobodys(mark):
+                continue
+            if mark.key is None:
+                keyless.append(mark)
+            elif self._views[mark.entity].follows:
+                found[mark.entity][mark.key].append(mark.id)
+        await self._owe(keyless)
+        for entity, orphans in found.items():
+            await self._sync(entity, list(orphans), orphans)
+
+    def _nobodys(self, mark: OpenMark) -> bool:
+        """Whether memory does not take care of the mark already; marks of others are left to the conductor."""
+        if mark.id.owner == self._me:
+            return not self._book.knows(mark.id.seq)
+        return self._leads()
+
+    async def _owe(self, keyless: Sequence[OpenMark]) -> None:
+        """Nobody will ever name these marks' keys: the entity owes a verify since the oldest of them."""
+        by_entity: dict[str, list[OpenMark]] = defaultdict(list)
+        for mark in keyless:
+            by_entity[mark.entity].append(mark)
+        for entity, marks in by_entity.items():
+            since = min(mark.opened_at for mark in marks)
+            await self._control.owe([NewDebt(entity, "a writer died before its key was known", since)])
+            await self._control.close([mark.id for mark in marks])
+
+    async def _sync(self, entity: str, keys: Sequence[Key], orphans: Mapping[Key, Sequence[MarkId]]) -> None:
+        size = self._terms.sync_batch
+        for start in range(0, len(keys), size):
+            part = keys[start : start + size]
+            outcome = await self._lane.sync(entity, part, {key: orphans[key] for key in part if key in orphans})
+            if outcome.failed:
+                self._back_off(entity)
+                return
+        self._pause.pop(entity, None)
+
+    def _back_off(self, entity: str) -> None:
+        now = asyncio.get_running_loop().time()
+        last = max(self._pause.get(entity, now) - now, 0.0)
+        self._pause[entity] = now + min(max(2 * last, self._terms.renew / 2), _LONGEST_PAUSE)
+
+    async def _pay(self, entity: str) -> None:
+        debts: list[Debt] = await self._control.debts(entity)
+        now = self._now()
+        payable = [debt.id for debt in debts if now is not None and now >= debt.payable_at]
+        if payable and (evidence := await self._verify(entity)) is not None:
+            await self._control.pay(payable, evidence)
