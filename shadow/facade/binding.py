@@ -19,12 +19,17 @@ def attach(kind: str, client: Any) -> Binding:
     return binding
 
 
-def named(options: dict[str, Any]) -> dict[str, Any]:
-    """A client's options under which its connections are known as Shadow's, beside what the caller named them."""
-    given = options.get("driver")
-    if given is None:
-        return {**options, "driver": DriverInfo("Shadow", shadow.__version__)}
-    if not isinstance(given, DriverInfo):
+_SHADOW = DriverInfo("Shadow", shadow.__version__)
+
+
+def named(driver_client: type, options: dict[str, Any]) -> dict[str, Any]:
+    """A client's options under which an older driver's connections are known as Shadow's. See `name_connections`."""
+    if hasattr(driver_client, "append_metadata") or "driver" in options:
         return options
-    version = f"{given.version or ''}|{shadow.__version__}"
-    return {**options, "driver": DriverInfo(f"{given.name}|Shadow", version, given.platform)}
+    return {**options, "driver": _SHADOW}
+
+
+def name_connections(core: Any) -> None:
+    """Make PyMongo's client name its connections as Shadow's, beside what the caller named them."""
+    if hasattr(type(core), "append_metadata"):
+        core.append_metadata(_SHADOW)

@@ -9,9 +9,10 @@ from motor.motor_asyncio import AsyncIOMotorClient as DriverClient
 from motor.motor_asyncio import AsyncIOMotorClientSession as DriverSession
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.mongo_client import MongoClient
 
 from shadow.facade import transactions
-from shadow.facade.binding import attach, named
+from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.contract import Binding
 from shadow.facade.futures import start
 from shadow.facade.motor_database import AsyncIOMotorDatabase
@@ -52,7 +53,8 @@ class AsyncIOMotorClient(DriverClient[Any]):
     """`motor.motor_asyncio.AsyncIOMotorClient` whose configured collections are the façade's. Arguments as there."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **named(kwargs))
+        super().__init__(*args, **named(MongoClient, kwargs))
+        name_connections(self.delegate)
 
     @cached_property
     def _shadow_binding(self) -> Binding:

@@ -9,7 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession as DriverSess
 from pymongo.asynchronous.mongo_client import AsyncMongoClient as DriverClient
 
 from shadow.facade import transactions
-from shadow.facade.binding import attach, named
+from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.contract import Binding
 from shadow.facade.pymongo_collection import OPTIONS
 from shadow.facade.pymongo_database import AsyncDatabase
@@ -34,7 +34,8 @@ class AsyncMongoClient(DriverClient[Any]):
     """`pymongo.AsyncMongoClient` whose configured collections are the façade's. Arguments as there."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **named(kwargs))
+        super().__init__(*args, **named(DriverClient, kwargs))
+        name_connections(self)
 
     @cached_property
     def _shadow_binding(self) -> Binding:

@@ -9,6 +9,7 @@ from bson.objectid import ObjectId
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from shadow.facade.unrouted import OpenedOnLegacy
+from shadow.ops.base import Bound, Chosen, Named
 
 
 class LegacyRouter:
@@ -36,6 +37,26 @@ class LegacyRouter:
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
         self.seen.append((name, writes))
         return await on_legacy()
+
+
+class BindingRouter(LegacyRouter):
+    """Resolves each write's targets on legacy and runs it narrowed to the records found."""
+
+    async def write(self, op: Any) -> Any:
+        self.seen.append(op)
+        bounds = [await self._bound(op, target) for target in op.targets()]
+        return await op.bind(bounds).on_legacy()
+
+    async def _bound(self, op: Any, target: Any) -> Bound:
+        if isinstance(target, Named):
+            return Bound((target.id,))
+        cursor = op.driver.collection.find(target.filter, {"_id": 1}, collation=target.collation)
+        if isinstance(target, Chosen):
+            cursor = cursor.sort(list((target.sort or {"$natural": 1}).items())).limit(1)
+        ids = tuple([document["_id"] async for document in cursor])
+        if ids or not target.upsert:
+            return Bound(ids)
+        return Bound((), target.upsert_id.id if target.upsert_id else ObjectId(), True)
 
 
 class QuietRouter(LegacyRouter):
@@ -110,7 +131,7 @@ def _field(result: Any, name: str) -> Any:
         return type(error).__name__, str(error)
 
 
-_PER_RUN = {"ok", "opTime", "electionId", "$clusterTime", "operationTime", "errmsg", "errInfo", "keyPattern"}
+_PER_RUN = {"ok", "opTime", "electionId", "$clusterTime", "operationTime", "errmsg", "errInfo"}
 _RESULT_FIELDS = {
     "acknowledged",
     "inserted_id",

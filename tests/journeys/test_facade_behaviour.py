@@ -1,0 +1,151 @@
+"""The same calls through the bare driver and through a façade: results, exceptions and stored records are the same."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import motor.motor_asyncio
+import pymongo
+import pytest
+
+import shadow.motor
+import shadow.pymongo
+from tests.journeys.facade_calls import CALLS, CURSORS, OTHERS, SEED
+from tests.journeys.facade_support import BindingRouter, FakeBinding, LegacyRouter, QuietRouter, bind, outcome, plain
+
+CLIENTS: dict[str, tuple[Any, Any]] = {
+    "motor": (motor.motor_asyncio.AsyncIOMotorClient, shadow.motor.AsyncIOMotorClient),
+    "pymongo": (pymongo.AsyncMongoClient, shadow.pymongo.AsyncMongoClient),
+}
+
+
+class Pair:
+    """The same collection twice: the bare driver's and a façade's."""
+
+    def __init__(self, shape: str, uri: str, router: Any) -> None:
+        bare, facade = CLIENTS[shape]
+        self.clients = bare(uri), facade(uri)
+        self.router = router
+        self.binding: FakeBinding = bind(self.clients[1], router)
+        self.bare = self.clients[0].get_default_database()["bare"]
+        self.facade = self.clients[1].get_default_database()["routed"]
+
+    async def seed(self) -> None:
+        for client, name in zip(self.clients, ("bare", "routed"), strict=True):
+            collection = client.get_default_database()[name] if client is self.clients[0] else self.raw
+            await collection.delete_many({})
+            await collection.insert_many(copy.deepcopy(SEED))
+
+    @property
+    def raw(self) -> Any:
+        """The façade's collection through the bare driver."""
+        return self.clients[0].get_default_database()["routed"]
+
+    async def close(self) -> None:
+        for client in self.clients:
+            closing = client.close()
+            if closing is not None:
+                await closing
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
+    made = Pair(request.param, mongo_uri, LegacyRouter())
+    await made.seed()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def bound_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
+    made = Pair(request.param, mongo_uri, BindingRouter())
+    await made.seed()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def quiet_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
+    made = Pair(request.param, mongo_uri, QuietRouter())
+    await made.seed()
+    yield made
+    await made.close()
+
+
+async def both(pair: Pair, call: Any) -> tuple[Any, Any]:
+    return await outcome(lambda: call(pair.bare)), await outcome(lambda: call(pair.facade))
+
+
+async def stored(collection: Any) -> Any:
+    return plain(await collection.find(sort=[("a", 1), ("_id", 1)]).to_list(None))
+
+
+async def test_every_routed_call_is_the_drivers(pair: Pair) -> None:
+    differences = {}
+    for name, call in CALLS.items():
+        await pair.seed()
+        bare, facade = await both(pair, call)
+        if bare != facade or await stored(pair.bare) != await stored(pair.raw):
+            differences[name] = bare, facade
+    assert differences == {}
+    assert {op.name for op in pair.router.seen} == {name.split()[0] for name in CALLS}, (
+        "each method went through the router"
+    )
+
+
+async def test_a_write_bound_to_its_records_is_the_drivers(bound_pair: Pair) -> None:
+    differences = {}
+    for name, call in CALLS.items():
+        await bound_pair.seed()
+        bare, facade = await both(bound_pair, call)
+        if bare != facade or await stored(bound_pair.bare) != await stored(bound_pair.raw):
+            differences[name] = bare, facade
+    assert differences == {}
+
+
+async def test_every_cursor_is_the_drivers(pair: Pair) -> None:
+    differences = {}
+    for name, call in CURSORS.items():
+        bare, facade = await both(pair, call)
+        if bare != facade:
+            differences[name] = bare, facade
+    assert differences == {}
+    assert {op.name for op in pair.router.seen} == {"find"}
+
+
+async def test_every_call_goes_directly_while_the_router_is_quiet(quiet_pair: Pair) -> None:
+    differences = {}
+    for name, call in {**CALLS, **CURSORS, **OTHERS}.items():
+        await quiet_pair.seed()
+        bare, facade = await both(quiet_pair, call)
+        if bare != facade:
+            differences[name] = bare, facade
+    assert differences == {}
+    assert quiet_pair.router.seen == []
+
+
+async def test_other_methods_are_counted_by_name(pair: Pair) -> None:
+    differences = {}
+    for name, call in OTHERS.items():
+        await pair.seed()
+        bare, facade = await both(pair, call)
+        if bare != facade:
+            differences[name] = bare, facade
+    assert differences == {}
+    writes = {"find_one_and_delete", "find_one_and_replace", "create_index", "drop"}
+    assert pair.router.seen == [(name, name in writes) for name in OTHERS]
+
+
+async def test_the_caller_sees_the_id_in_its_document(pair: Pair) -> None:
+    one: dict[str, Any] = {"a": 1}
+    many: list[dict[str, Any]] = [{"a": 1}, {"_id": 50}]
+    in_bulk: dict[str, Any] = {"a": 1}
+    result = await pair.facade.insert_one(one)
+    assert list(one) == ["a", "_id"] and one["_id"] == result.inserted_id
+    inserted = await pair.facade.insert_many(many)
+    assert inserted.inserted_ids == [document["_id"] for document in many]
+    await pair.facade.bulk_write([pymongo.InsertOne(in_bulk)])
+    assert await pair.raw.find_one({"_id": in_bulk["_id"]}) == in_bulk
+    assert list(await pair.raw.find_one({"_id": one["_id"]})) == ["_id", "a"]
