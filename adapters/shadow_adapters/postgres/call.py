@@ -1,0 +1,83 @@
+"""One call of a command: where it runs, under which terms, and the SQL that holds it to them.
+
+A fence is checked by PostgreSQL in the statement that does the work. A read asks ``shadow.readable``, a write
+``shadow.enter``; a write that only has to look at rows first asks ``shadow.enter`` as well, since "nothing matched" is
+an answer that only the authority may give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import asyncpg
+from bson.datetime_ms import DatetimeMS
+
+from shadow_adapters.contract import Fence, Key
+from shadow_adapters.failures import CommandFailure, EpochMoved, NotReadable, Refused, StoreError
+from shadow_adapters.postgres.errors import mapped
+from shadow_adapters.postgres.layouts.base import Layout
+from shadow_adapters.postgres.pool import Connection
+
+_CONFLICTS = ("40001", "40P01")
+
+
+class Gate(NamedTuple):
+    """A condition on the fleet's state, its parameters (the statement's first), and what it means when it is false."""
+
+    sql: str
+    args: Sequence[Any]
+    error: type[StoreError]
+
+
+OPEN = Gate("true", (), StoreError)
+"""No fence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What every command needs beside its own fields. ``namespace`` is ``database.collection``, for error texts."""
+
+    conn: Connection
+    layout: Layout
+    namespace: str
+    fence: Fence | None
+    now: DatetimeMS
+
+    def read_gate(self, key: Key | None) -> Gate:
+        """The gate of a read of one key, or of many (None)."""
+        fence = self.fence
+        if fence is None:
+            return OPEN
+        args = (fence.entity, fence.epoch, key, fence.stale_after)
+        return Gate("shadow.readable($1, $2, $3, $4)", args, NotReadable)
+
+    def write_gate(self) -> Gate:
+        """The gate of a write."""
+        fence = self.fence
+        if fence is None:
+            return OPEN
+        return Gate("shadow.enter($1, $2)", (fence.entity, fence.epoch), EpochMoved)
+
+    async def fetch(self, gate: Gate, sql: str, args: Sequence[Any], *, writing: bool) -> list[asyncpg.Record]:
+        """The rows of a statement whose first column is its gate's word; raises the gate's error when that is false.
+
+        Raises `Refused`, with PostgreSQL's own error as its cause, where a written record is at fault; `StoreDown`,
+        `OutcomeUnknown`; and `CommandFailure` 112 where concurrent writers or a deadlock ended the statement.
+        """
+        try:
+            rows = await self.conn.fetch(sql, *args)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            failure = self.failure(error, writing=writing)
+            raise failure from (error if isinstance(failure, Refused) else None)
+        if rows and not rows[0][0]:
+            raise gate.error(self.layout.entity)
+        return rows
+
+    def failure(self, error: Exception, *, writing: bool) -> Exception:
+        """What to raise for an error of a statement."""
+        if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _CONFLICTS:
+            labels = {"errorLabels": ["TransientTransactionError"]} if self.conn.is_in_transaction() else {}
+            return CommandFailure(112, "Write conflict during plan execution: retry", details=labels)
+        return (self.layout.refusal(error, {}) if writing else mapped(error, writing=False)) or error

@@ -1,0 +1,70 @@
+"""Reading a command document's fields: what is served, what may be ignored, what is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shadow_adapters.bson.order import check_collation
+from shadow_adapters.failures import CommandFailure
+
+_ALWAYS: Final = frozenset(
+    (
+        "$db",
+        "lsid",
+        "txnNumber",
+        "autocommit",
+        "startTransaction",
+        "$clusterTime",
+        "$readPreference",
+        "comment",
+        "maxTimeMS",
+        "readConcern",
+        "writeConcern",
+        "apiVersion",
+        "apiStrict",
+        "apiDeprecationErrors",
+        "hint",
+    )
+)
+"""What the wire adds to a command, and what says how to run it, not what to do."""
+
+_EMPTY: Final[tuple[Any, ...]] = (None, False, [], {})
+
+
+def check_fields(command: Mapping[str, Any], where: str, served: frozenset[str], refused: frozenset[str]) -> None:
+    """Raises `CommandFailure` for a field that is not served, unless its value asks for nothing.
+
+    Args:
+        where: name of the command or statement, as MongoDB's messages have it (``update.updates``).
+        served: fields that the command reads, or may ignore without changing what it answers.
+        refused: fields that MongoDB has and this store does not serve (code 72); all others are unknown (40415).
+    """
+    for name, value in command.items():
+        if name in served or name in _ALWAYS:
+            continue
+        if name not in refused:
+            raise CommandFailure(40415, f"BSON field '{where}.{name}' is an unknown field.", unsupported=name)
+        if not any(value is empty or value == empty for empty in _EMPTY):
+            raise CommandFailure(72, f"option {name} of {where} is not served", unsupported=f"{where} {name}")
+    check_collation(command.get("collation"))
+
+
+def whole_number(command: Mapping[str, Any], name: str) -> int:
+    """A count such as ``limit``: an integer that is not negative, 0 where it is missing. Raises `CommandFailure`."""
+    value = command.get(name) or 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise CommandFailure(14, f"Field '{name}' must be a whole number")
+    if value < 0:
+        raise CommandFailure(51024, f"BSON field '{name}' value must be >= 0, actual value '{value}'")
+    return int(value)
+
+
+def document(command: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A field that is a document, empty where it is missing. Raises `CommandFailure` 14."""
+    value = command.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise CommandFailure(14, f"Expected field {name} to be of type object")
+    return value

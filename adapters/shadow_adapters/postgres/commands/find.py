@@ -1,0 +1,64 @@
+"""``find``: at once, or as a cursor that holds one batch in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.commands.fields import check_fields, document, whole_number
+from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
+from shadow_adapters.postgres.replies import Reply
+
+_SERVED: Final = frozenset(
+    (
+        "find",
+        "filter",
+        "sort",
+        "projection",
+        "skip",
+        "limit",
+        "batchSize",
+        "singleBatch",
+        "collation",
+        "noCursorTimeout",
+        "allowDiskUse",
+        "allowPartialResults",
+    )
+)
+_REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay", "let"))
+
+
+def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    check_fields(command, "find", _SERVED, _REFUSED)
+    filter = document(command, "filter")
+    gate = call.read_gate(key_of_filter(filter))
+    skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
+    query = compile_query(call, gate, filter, sort=document(command, "sort"), skip=skip, limit=limit)
+    return gate, query, compile_projection(command.get("projection"))
+
+
+async def find(call: Call, command: Mapping[str, Any]) -> Reply:
+    """All documents in one batch. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
+    gate, query, project = _query(call, command)
+    documents = [project(found) for found in await fetch_all(call, gate, query)]
+    return {"cursor": {"firstBatch": documents, "id": 0, "ns": call.namespace}, "ok": 1.0}
+
+
+class FindCursor:
+    """A `find` under way. It keeps its connection, and a transaction on it, until it is closed."""
+
+    def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
+        gate, query, self._project = _query(call, command)
+        self._batches = batches(call, gate, query)
+
+    async def batch(self) -> list[Document]:
+        """The next documents; an empty list at the end. Raises `NotReadable` (at the first), `StoreDown`."""
+        async for documents in self._batches:
+            return [self._project(found) for found in documents]
+        return []
+
+    async def close(self) -> None:
+        """End the cursor and its transaction. Never raises for a lost connection."""
+        await self._batches.aclose()

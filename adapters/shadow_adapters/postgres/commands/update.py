@@ -1,0 +1,100 @@
+"""``update``: operators or a replacement, one or many, with upserts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shadow_adapters.bson import keys
+from shadow_adapters.bson.limits import checked_record
+from shadow_adapters.bson.update import Update, check_update, upsert_seed
+from shadow_adapters.failures import CommandFailure, Refused
+from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.changes import change_many, change_one
+from shadow_adapters.postgres.commands.fields import check_fields, document
+from shadow_adapters.postgres.commands.insert import with_id, write_failure
+from shadow_adapters.postgres.query import Document, compile_query, key_of_filter
+from shadow_adapters.postgres.replies import Reply, write_error
+from shadow_adapters.postgres.statements import insert
+
+_SERVED: Final = frozenset(("update", "updates", "ordered", "bypassDocumentValidation"))
+_STATEMENT: Final = frozenset(("q", "u", "multi", "upsert", "collation"))
+_REFUSED: Final = frozenset(("let", "c", "arrayFilters", "sort", "encryptionInformation", "bypassEmptyTsReplacement"))
+
+
+async def update(call: Call, command: Mapping[str, Any]) -> Reply:
+    """Run the statements; what is refused is told in ``writeErrors``. Raises `EpochMoved`, `OutcomeUnknown`, ..."""
+    check_fields(command, "update", _SERVED, _REFUSED)
+    n = modified = 0
+    upserted: list[Reply] = []
+    errors: list[Reply] = []
+    for index, statement in enumerate(command["updates"]):
+        try:
+            found, touched, created = await _update(call, statement)
+        except CommandFailure as failure:
+            errors.append(write_error(index, failure))
+            if command.get("ordered", True) is not False:
+                break
+            continue
+        n, modified = n + found, modified + touched
+        if created is not None:
+            upserted.append({"index": index, "_id": created["_id"]})
+    reply: Reply = {"n": n, "nModified": modified}
+    reply |= {"upserted": upserted} if upserted else {}
+    reply |= {"writeErrors": errors} if errors else {}
+    return reply | {"ok": 1.0}
+
+
+async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, Document | None]:
+    """The numbers found and modified, and the document that an upsert created."""
+    check_fields(statement, "update.updates", _STATEMENT, _REFUSED)
+    filter, change, multi = document(statement, "q"), check_update(statement["u"]), bool(statement.get("multi"))
+    if multi and change.is_replacement:
+        raise CommandFailure(9, "multi update is not supported for replacement-style update")
+    while True:
+        n, modified = await _apply(call, filter, change, multi=multi)
+        if n or not statement.get("upsert"):
+            return n, modified, None
+        created = await upsert(call, filter, change)
+        if created is not None:
+            return 1, 0, created
+
+
+async def _apply(call: Call, filter: Mapping[str, Any], change: Update, *, multi: bool) -> tuple[int, int]:
+    query = compile_query(call, call.write_gate(), filter, limit=0 if multi else 1)
+    last: list[Document] = []
+    edit = editor(call, change, last)
+    try:
+        if multi:
+            return await change_many(call, query, edit)
+        changed = await change_one(call, query, edit)
+    except Refused as refused:
+        raise write_failure(call, refused, last[-1]) from None
+    return (0, 0) if changed is None else (1, int(changed.modified))
+
+
+def editor(call: Call, change: Update, last: list[Document]) -> Callable[[Document], Document]:
+    """The function from a document to the updated one. ``last`` holds those made last, to tell what was refused."""
+
+    def edit(before: Document) -> Document:
+        after = change.apply(before, inserting=False, now=call.now)
+        last[:] = [after]
+        return after
+
+    return edit
+
+
+async def upsert(call: Call, filter: Mapping[str, Any], change: Update) -> Document | None:
+    """Insert what an upsert creates; None where somebody inserted that key meanwhile, so that it is to be updated.
+
+    Raises `CommandFailure`, 11000 for a unique index among it.
+    """
+    seed = upsert_seed(filter)
+    created = with_id(change.apply(seed, inserting=True, now=call.now))
+    key, record = keys.key_of(created["_id"]), checked_record(created)
+    named = key_of_filter(filter) is not None
+    try:
+        inserted = await insert(call, [(key, created, record)], absent=named)
+    except Refused as refused:
+        raise write_failure(call, refused, created) from None
+    return created if inserted else None

@@ -1,0 +1,1 @@
+"""From filters to SQL that selects at least what they match."""

@@ -1,0 +1,62 @@
+"""What the query compiler asks of a layout: SQL conditions for one field.
+
+A condition may select too much, never too little; `Condition.exact` says that it does neither. None means that SQL can
+tell nothing about the field. All conditions are about the alias ``t``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class Condition(NamedTuple):
+    """An SQL condition."""
+
+    sql: str
+    exact: bool = False
+
+
+TRUE = Condition("true", True)
+FALSE = Condition("false", True)
+
+
+class Args:
+    """The parameters of a statement while it is written."""
+
+    def __init__(self, *args: Any) -> None:
+        self.values: list[Any] = list(args)
+
+    def add(self, value: Any) -> str:
+        """The placeholder of a new parameter."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+class Resolver(ABC):
+    """How one layout answers the compiler. Paths are never ``_id`` here; values are scalars, not null."""
+
+    @abstractmethod
+    def ids(self, values: Sequence[Any], args: Args) -> Condition:
+        """``_id`` equals one of the values (no regexes)."""
+
+    @abstractmethod
+    def id_range(self, operator: str, value: Any, args: Args) -> Condition | None:
+        """``_id`` compared by ``$gt``, ``$gte``, ``$lt`` or ``$lte``."""
+
+    @abstractmethod
+    def equals(self, path: str, value: Any, args: Args) -> Condition | None:
+        """A value that the path reaches equals the scalar."""
+
+    @abstractmethod
+    def compares(self, path: str, operator: str, value: Any, args: Args) -> Condition | None:
+        """A value that the path reaches compares with the scalar, within its type."""
+
+    @abstractmethod
+    def exists(self, path: str, args: Args) -> Condition | None:
+        """The path reaches something."""
+
+    @abstractmethod
+    def id_order(self, descending: bool) -> str | None:
+        """ORDER BY that is BSON's order of ``_id``; None where the table cannot tell."""

@@ -1,0 +1,80 @@
+"""MongoDB's commands on PostgreSQL: one collection in one layout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from bson.datetime_ms import DatetimeMS
+
+from shadow_adapters.contract import Fence
+from shadow_adapters.failures import CommandFailure
+from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.commands.delete import delete
+from shadow_adapters.postgres.commands.find import FindCursor, find
+from shadow_adapters.postgres.commands.insert import insert
+from shadow_adapters.postgres.commands.update import update
+from shadow_adapters.postgres.layouts.base import Layout
+from shadow_adapters.postgres.pool import Connection
+from shadow_adapters.postgres.replies import Reply, failed
+
+Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
+
+COMMANDS: Final[dict[str, Handler]] = {
+    "find": find,
+    "insert": insert,
+    "update": update,
+    "delete": delete,
+}
+
+
+class Engine:
+    """Executes commands of one collection.
+
+    Args:
+        entity: name of the entity, as the control schema knows it.
+        collection: the namespace ``database.collection``, for replies and error texts.
+        layout: where the documents lie.
+    """
+
+    def __init__(self, entity: str, collection: str, layout: Layout) -> None:
+        self.entity = entity
+        self.collection = collection
+        self.layout = layout
+
+    async def execute(
+        self, conn: Connection, command: dict[str, Any], *, fence: Fence | None = None, now: DatetimeMS | None = None
+    ) -> Reply:
+        """Run one command and return MongoDB's reply document.
+
+        The connection may be in a transaction already; the command then is a part of it. A refused command or write is
+        told in the reply (``ok: 0``, ``writeErrors``), with ``unsupported`` where this store does not serve something.
+
+        Args:
+            fence: the terms to hold PostgreSQL to; None for neither.
+            now: what ``$currentDate`` sets.
+
+        Raises `EpochMoved`, `NotReadable`, `StoreDown`, `OutcomeUnknown`.
+        """
+        name = next(iter(command), "")
+        handler = COMMANDS.get(name)
+        try:
+            if handler is None:
+                raise CommandFailure(59, f"no such command: '{name}'", unsupported=name)
+            return await handler(await self._call(conn, fence, now), command)
+        except CommandFailure as failure:
+            return failed(failure)
+
+    async def open(self, conn: Connection, command: dict[str, Any], fence: Fence | None = None) -> FindCursor:
+        """A ``find`` as a cursor (`shadow.ops.base.Cursor`), whose memory does not grow with the result.
+
+        It keeps the connection in a transaction until it is closed. Raises `CommandFailure` at once for a command that
+        is refused; the first batch raises `NotReadable`.
+        """
+        return FindCursor(await self._call(conn, fence, None), command)
+
+    async def _call(self, conn: Connection, fence: Fence | None, now: DatetimeMS | None) -> Call:
+        await self.layout.prepare(conn)
+        moment = now if now is not None else DatetimeMS(int(time.time() * 1000))
+        return Call(conn, self.layout, self.collection, fence, moment)

@@ -1,0 +1,183 @@
+"""The exact layout: BSON bytes are the truth, found by the byte key of ``_id``.
+
+    k    byte key of ``_id``: PostgreSQL's B-tree gives BSON's order and equality
+    doc  the record
+    q    a projection that may match too much, never too little (`projection`)
+    v    number of the youngest index when the row was written
+
+Beside the table lie ``<table>$index`` (specifications) and ``<table>$term`` (who holds which unique term). A process
+that does not know the youngest index would write rows without its terms: the table's constraint ``known_indexes``
+refuses its rows, and it learns the indexes anew. So uniqueness costs nothing where there is no unique index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from shadow_adapters.bson.codec import decode
+from shadow_adapters.contract import Key, Record
+from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
+from shadow_adapters.postgres.compiler.documents import DocumentsResolver
+from shadow_adapters.postgres.errors import key_detail
+from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, fetch, qualified
+from shadow_adapters.postgres.layouts.projection import project
+from shadow_adapters.postgres.layouts.terms import Index
+from shadow_adapters.postgres.pool import Connection
+
+if TYPE_CHECKING:
+    from shadow_adapters.postgres.compiler.resolver import Resolver
+
+KNOWN_INDEXES = "known_indexes"
+
+_COLUMNS = (Column("k", "bytea"), Column("doc", "bytea"), Column("q", "text", "::jsonb"), Column("v", "integer"))
+
+
+class IndexesChanged(StoreDown):
+    """The collection has an index that this process did not know; it does now at the next try."""
+
+
+class DocumentsLayout(Layout):
+    """Documents as BSON bytes in a table of Shadow's own."""
+
+    id = "k"
+    id_type = "bytea"
+    stored = "t.doc"
+
+    def __init__(self, entity: str, table: str) -> None:
+        self.entity = entity
+        self.table = qualified(table)
+        self.index_table = qualified(f"{table}$index")
+        self.term_table = qualified(f"{table}$term")
+        self.indexes: tuple[Index, ...] = ()
+        self._prepared = False
+        self._resolver = DocumentsResolver()
+
+    @property
+    def resolver(self) -> Resolver:
+        return self._resolver
+
+    @property
+    def version(self) -> int:
+        """Number of the youngest index that this process knows."""
+        return self.indexes[-1].number if self.indexes else 0
+
+    # -- the schema
+
+    def ddl(self) -> list[str]:
+        return [
+            f"CREATE SCHEMA IF NOT EXISTS {self.table.rpartition('.')[0]}",
+            f"CREATE TABLE IF NOT EXISTS {self.table} (k bytea PRIMARY KEY, doc bytea NOT NULL, q jsonb NOT NULL, "
+            "v integer NOT NULL, rid bigint GENERATED ALWAYS AS IDENTITY) WITH (fillfactor = 80)",
+            f"ALTER TABLE {self.table} ALTER COLUMN doc SET STORAGE EXTERNAL",
+            f"CREATE TABLE IF NOT EXISTS {self.index_table} (number integer PRIMARY KEY, spec bytea NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS {self.term_table} (ik bytea PRIMARY KEY, k bytea NOT NULL "
+            f"REFERENCES {self.table} (k) ON DELETE CASCADE)",
+            f"CREATE INDEX IF NOT EXISTS {self._name('term_k')} ON {self.term_table} (k)",
+        ]
+
+    def gin_ddl(self) -> str:
+        """The statement that makes the index behind every plain index: equality on any path of ``q``."""
+        return f"CREATE INDEX IF NOT EXISTS {self._name('q')} ON {self.table} USING gin (q jsonb_path_ops)"
+
+    def _name(self, suffix: str) -> str:
+        return f'{self.table.rpartition(".")[2][:-1]}${suffix}"'
+
+    def key_sql(self, row: str) -> str:
+        return f"{row}.k"
+
+    async def check(self, conn: Connection) -> list[str]:
+        found = await fetch(conn, "SELECT to_regclass($1), to_regclass($2)", self.table, self.index_table)
+        if None in tuple(found[0]):
+            return [f"table {self.table} of entity {self.entity} is missing: run `shadow schema`"]
+        return []
+
+    async def prepare(self, conn: Connection) -> None:
+        if self._prepared:
+            return
+        rows = await fetch(conn, f"SELECT number, spec FROM {self.index_table} ORDER BY number")
+        self.indexes = tuple(Index.of(number, decode(spec)) for number, spec in rows)
+        self._prepared = True
+
+    def forget(self) -> None:
+        self._prepared = False
+
+    # -- documents and rows
+
+    def columns(self) -> Sequence[Column]:
+        return _COLUMNS
+
+    def id_of(self, key: Key) -> bytes:
+        return key
+
+    def key_of(self, id: bytes) -> Key:
+        return id
+
+    def row(self, key: Key, document: Mapping[str, Any], record: Record) -> Sequence[Any]:
+        return key, record, project(document), self.version
+
+    def document(self, stored: Sequence[Any]) -> dict[str, Any]:
+        return decode(stored[0])
+
+    def record(self, stored: Sequence[Any]) -> Record:
+        return bytes(stored[0])
+
+    def rows(self, states: Mapping[Key, Record]) -> list[Sequence[Any]]:
+        return [self.row(key, decode(record), record) for key, record in states.items()]
+
+    def scan_sql(self) -> list[tuple[str, str]]:
+        return [("true", "t.k")]
+
+    # -- unique terms
+
+    def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]]) -> PutPlan:
+        if not any(index.unique for index in self.indexes):
+            return PutPlan("", [])
+        held = [(ik, row[0]) for row in rows for ik in self._terms(row)]
+        new = f"(SELECT * FROM unnest(${first}::bytea[], ${first + 1}::bytea[]) AS n(ik, k))"
+        ctes = (
+            f", put_terms AS (SELECT n.ik, n.k FROM {new} AS n WHERE n.k IN (SELECT id FROM {source})), "
+            f"put_freed AS (DELETE FROM {self.term_table} AS u WHERE u.k IN (SELECT id FROM {source}) "
+            "AND NOT EXISTS (SELECT FROM put_terms AS n WHERE n.ik = u.ik AND n.k = u.k) RETURNING 1), "
+            f"put_held AS (INSERT INTO {self.term_table} (ik, k) SELECT n.ik, n.k FROM put_terms AS n "
+            "WHERE (SELECT count(*) FROM put_freed) >= 0 AND NOT EXISTS "
+            f"(SELECT FROM {self.term_table} AS u WHERE u.ik = n.ik AND u.k = n.k))"
+        )
+        return PutPlan(ctes, [[ik for ik, _ in held], [k for _, k in held]])
+
+    def _terms(self, row: Sequence[Any]) -> list[bytes]:
+        document = decode(row[1])
+        try:
+            return [ik for index in self.indexes if index.unique for ik in index.terms(document)]
+        except CommandFailure as error:
+            raise Refused(f"{error.message}: change the record or the index", kind="unique", key=row[0]) from None
+
+    def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        detail = key_detail(error)
+        if detail is not None and detail[0] == "ik":
+            ik = _bytea(detail[1])
+            for index in self.indexes:
+                if index.unique and (values := index.terms(document).get(ik)) is not None:
+                    return index.name, values
+        return "_id_", {"_id": document.get("_id")}
+
+    def explain(self, error: asyncpg.PostgresError, failure: Refused) -> StoreError:
+        if getattr(error, "constraint_name", None) == KNOWN_INDEXES:
+            self.forget()
+            return IndexesChanged(f"entity {self.entity} has a new index; the next try knows it")
+        detail = key_detail(error)
+        if failure.kind != "unique" or detail is None:
+            return failure
+        if detail[0] == "k":
+            failure.conflicts = (_bytea(detail[1]),)
+        elif detail[0] == "ik":
+            number = int.from_bytes(_bytea(detail[1])[:4], "big")
+            names = [index.name for index in self.indexes if index.number == number]
+            failure.reason = f"another record has the same value under unique index {names[0] if names else number}"
+        return failure
+
+
+def _bytea(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("\\x"))

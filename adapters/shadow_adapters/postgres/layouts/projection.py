@@ -1,0 +1,88 @@
+"""The ``q`` column: a projection of a document by which SQL finds a superset of what a filter matches.
+
+``q`` is flat: each dotted path (array positions left out) has the list of the scalars that it reaches. Every function
+here is *monotone*: equal values project to equal atoms, and of two values of one type the greater one never projects
+to the lesser atom. So equality and ranges on atoms may match too much, and never too little; the matcher rechecks.
+
+* A number is its nearest double, clamped to the finite ones: Decimal128 and Int64 round the same way for document and
+  filter. NaN has an atom of its own, and no range.
+* A string is cut at its first U+0000 (jsonb refuses it) and at 256 characters.
+* A date is its milliseconds in an object, so that it never equals a number. Any other type is its byte key, cut.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+
+from shadow_adapters.bson import keys
+
+_LONGEST = 256
+_GREATEST = 1.7976931348623157e308
+_EXACT = 1 << 53
+NAN = {"$n": "nan"}
+
+Atom = Any
+
+
+def project(document: Mapping[str, Any]) -> str:
+    """The projection of a document as JSON text. A scalar ``_id`` is left out: it has the primary key."""
+    found: dict[str, list[Atom]] = {}
+    for name, value in document.items():
+        if name != "_id" or isinstance(value, dict):
+            _walk(found, name, value)
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def _walk(found: dict[str, list[Atom]], path: str, value: Any) -> None:
+    atoms = found.setdefault(path, [])
+    kind = type(value)
+    if kind is dict or kind is DBRef:
+        for name, field in (value if kind is dict else value.as_doc()).items():
+            _walk(found, f"{path}.{name}", field)
+    elif kind is list:
+        for element in value:
+            if type(element) is dict or type(element) is list or type(element) is DBRef:
+                _walk(found, path, element)
+            else:
+                atoms.append(atom(element))
+    else:
+        atoms.append(atom(value))
+
+
+def atom(value: Any) -> Atom:
+    """The atom of a scalar."""
+    kind = type(value)
+    if kind is str:
+        return text_atom(value)
+    if value is None or kind is bool:
+        return value
+    if kind is int or kind is Int64 or kind is float or kind is Decimal128:
+        return number_atom(value)
+    if kind is DatetimeMS:
+        return {"$d": int(value)}
+    return {"$k": keys.encode(value)[:_LONGEST].hex()}
+
+
+def text_atom(value: str) -> str:
+    """The atom of a string."""
+    end = value.find("\0", 0, _LONGEST)
+    return value[: end if end >= 0 else _LONGEST]
+
+
+def number_atom(value: Any) -> Atom:
+    """The atom of a number."""
+    if type(value) is not float and type(value) is not Decimal128 and -_EXACT <= value <= _EXACT:
+        return int(value)
+    exact = value.to_decimal() if type(value) is Decimal128 else value
+    if math.isnan(exact):
+        return NAN
+    number = float(exact)
+    return max(-_GREATEST, min(_GREATEST, number))

@@ -1,0 +1,202 @@
+"""Reading the documents that a filter matches: SQL finds at least those, the matcher rechecks, sort and limit follow.
+
+Where SQL is exact, sort (by ``_id``), skip and limit are its work. Where it is not, rows are streamed through a cursor
+in batches and rechecked, so that memory holds one batch, or what is being sorted. A short answer is first looked for
+among a few rows, which spares the cursor its transaction.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from shadow_adapters.bson import keys
+from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
+from shadow_adapters.bson.order import compile_sort
+from shadow_adapters.contract import Key
+from shadow_adapters.postgres.call import Call, Gate
+from shadow_adapters.postgres.compiler.resolver import Args, Condition
+from shadow_adapters.postgres.compiler.where import where
+from shadow_adapters.postgres.statements import Found, found, select, select_sql
+
+BATCH = 200
+_PROBE = 32
+
+Document = dict[str, Any]
+Match = tuple[Found, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A compiled filter with sort, skip and limit (0: none). ``order`` is the sort as SQL, where SQL can do it."""
+
+    condition: Condition
+    args: Args
+    matcher: Matcher
+    sort: Callable[[Mapping[str, Any]], bytes] | None = None
+    order: str | None = None
+    skip: int = 0
+    limit: int = 0
+
+    @property
+    def pushed(self) -> bool:
+        """Whether SQL does everything."""
+        return self.condition.exact and (self.sort is None or self.order is not None)
+
+
+def key_of_filter(filter: Mapping[str, Any]) -> Key | None:
+    """The byte key of the one record that a filter names, if it names one."""
+    fixed, value = equality_id(filter)
+    return keys.encode(value) if fixed else None
+
+
+def compile_query(
+    call: Call, gate: Gate, filter: Mapping[str, Any], *, sort: Any = None, skip: int = 0, limit: int = 0
+) -> Query:
+    """Compile a filter; the gate's parameters come first. Raises `CommandFailure`."""
+    matcher = compile_filter(filter)
+    args = Args(*gate.args)
+    condition = where(filter, call.layout.resolver, args)
+    order = _order(call, sort) if sort else None
+    return Query(condition, args, matcher, compile_sort(sort) if sort else None, order, skip, limit)
+
+
+def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
+    first = next(iter(sort))  # what follows _id decides nothing: no two are equal
+    return call.layout.resolver.id_order(sort[first] == -1) if first == "_id" else None
+
+
+async def fetch_all(call: Call, gate: Gate, query: Query) -> list[Document]:
+    """Everything that the query asks for."""
+    if query.pushed:
+        return [call.layout.document(row.stored) for row in await select_pushed(call, gate, query)]
+    if query.limit and query.sort is None:
+        probed = await _probe(call, gate, query)
+        if probed is not None:
+            return probed
+    async with aclosing(batches(call, gate, query)) as stream:
+        return [document async for batch in stream for document in batch]
+
+
+async def select_pushed(call: Call, gate: Gate, query: Query) -> list[Found]:
+    """The rows of a query that SQL answers alone."""
+    args = Args(*query.args.values)
+    return await select(call, gate, query.condition, args.values, tail=_tail(query, args))
+
+
+def _tail(query: Query, args: Args) -> str:
+    parts = [f"ORDER BY {query.order}"] if query.order else []
+    if query.pushed and query.limit:
+        parts.append(f"LIMIT {args.add(query.limit)}::bigint")
+    if query.pushed and query.skip:
+        parts.append(f"OFFSET {args.add(query.skip)}::bigint")
+    return " ".join(parts)
+
+
+async def first_match(call: Call, gate: Gate, query: Query) -> Match | None:
+    """The first row that the query asks for. Its limit must be 1."""
+    if query.pushed:
+        rows = await select_pushed(call, gate, query)
+        return (rows[0], call.layout.document(rows[0].stored)) if rows else None
+    best: tuple[bytes, Match] | None = None
+    async with aclosing(matching_rows(call, gate, query)) as stream:
+        async for pairs in stream:
+            if query.sort is None or query.order is not None:
+                return pairs[0]
+            for pair in pairs:
+                key = query.sort(pair[1])
+                if best is None or key < best[0]:
+                    best = key, pair
+    return best[1] if best else None
+
+
+async def _probe(call: Call, gate: Gate, query: Query) -> list[Document] | None:
+    """The answer, if the first few rows hold all of it."""
+    args = Args(*query.args.values)
+    size = 2 * (query.skip + query.limit) + _PROBE
+    tail = f"LIMIT {args.add(size)}::bigint"
+    rows = await select(call, gate, query.condition, args.values, tail=tail)
+    matching = [d for row in rows if query.matcher.matches(d := call.layout.document(row.stored))]
+    if len(rows) < size or len(matching) >= query.skip + query.limit:
+        return matching[query.skip : query.skip + query.limit]
+    return None
+
+
+async def batches(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Document]]:
+    """Everything that the query asks for, a batch at a time, through a cursor. To be closed (`aclosing`)."""
+    if query.sort is not None and query.order is None:
+        yield await _sorted(call, gate, query)
+        return
+    skip, left = (0, 0) if query.pushed else (query.skip, query.limit)
+    async with aclosing(matching_rows(call, gate, query)) as stream:
+        async for rows in stream:
+            documents = [document for _, document in rows][skip:]
+            skip = max(0, skip - len(rows))
+            if left and len(documents) >= left:
+                yield documents[:left]
+                return
+            left -= len(documents) if left else 0
+            if documents:
+                yield documents
+
+
+async def _sorted(call: Call, gate: Gate, query: Query) -> list[Document]:
+    """The matching documents in order; only as many are held as are asked for."""
+    assert query.sort is not None
+    best: list[tuple[bytes, int, Document]] = []
+    size, seen = (query.skip + query.limit if query.limit else None), 0
+    async with aclosing(matching_rows(call, gate, query)) as stream:
+        async for rows in stream:
+            best += [(query.sort(document), seen + i, document) for i, (_, document) in enumerate(rows)]
+            seen += len(rows)
+            if size is not None:
+                best = heapq.nsmallest(size, best)
+    return [document for _, _, document in sorted(best)[query.skip :]]
+
+
+async def matching_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Match]]:
+    """The rows that match, with their documents, a batch at a time, through a cursor in a transaction."""
+    args = Args(*query.args.values)
+    sql = select_sql(call, gate, query.condition, tail=_tail(query, args))
+    async with _cursor(call, sql, args) as cursor:
+        while raw := await _next(call, gate, cursor):
+            pairs = [(row, call.layout.document(row.stored)) for row in found(raw)]
+            if not query.condition.exact:
+                pairs = [pair for pair in pairs if query.matcher.matches(pair[1])]
+            if pairs:
+                yield pairs
+
+
+@asynccontextmanager
+async def _cursor(call: Call, sql: str, args: Args) -> AsyncIterator[Any]:
+    async with transaction(call):
+        try:
+            cursor = await call.conn.cursor(sql, *args.values)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise call.failure(error, writing=False) from None
+        yield cursor
+
+
+@asynccontextmanager
+async def transaction(call: Call) -> AsyncIterator[None]:
+    """The transaction that the connection is in, or one of its own."""
+    if call.conn.is_in_transaction():
+        yield
+        return
+    async with call.conn.transaction():
+        yield
+
+
+async def _next(call: Call, gate: Gate, cursor: Any) -> list[Any]:
+    try:
+        rows: list[Any] = await cursor.fetch(BATCH)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise call.failure(error, writing=False) from None
+    if rows and not rows[0][0]:
+        raise gate.error(call.layout.entity)
+    return rows
