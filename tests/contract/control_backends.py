@@ -135,7 +135,7 @@ class InPostgres:
 
     async def stop(self) -> None:
         for control in self._controls:
-            await control.close()
+            await control.disconnect()
         await self._conn.close()
 
     def control(self, me: UUID, settle_seconds: float = 3600.0) -> Control:

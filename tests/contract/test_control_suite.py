@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -42,19 +41,11 @@ async def joined(backend: Backend, *, settle: float = 3600.0, lease: float = 360
 
 
 async def step_to(control: Control, phase: str, *, move_term: bool = False, require_no_marks: bool = False) -> bool:
-    state = (await fleet(control)).entities[ENTITY]
+    state = (await control.fleet()).entities[ENTITY]
     change = Transition(
         ENTITY, state.epoch, phase, None, None, "who", "why", move_term=move_term, require_no_marks=require_no_marks
     )
     return await control.transition(change)
-
-
-async def fleet(control: Control) -> Fleet:
-    """What the fleet looks like to somebody who joins and leaves at once."""
-    me = process()
-    seen = await control.join(me, 0.0, NOTHING, [])
-    await control.goodbye(me.id, NOTHING)
-    return replace(seen, leases=tuple(lease for lease in seen.leases if lease.process.id != me.id))
 
 
 async def open_ids(control: Control, me: UUID) -> list[MarkId]:
@@ -165,7 +156,7 @@ class ControlContract:
     async def test_a_restart_changes_the_generation_until_the_lease_is_renewed(self, backend: Backend) -> None:
         control, me, before = await joined(backend)
         await backend.restart()
-        seen = await fleet(control)
+        seen = await control.fleet()
         assert seen.generation != before.generation
         assert seen.leases[0].generation == before.generation
         assert (await control.renew(me, 0.0, NOTHING)).leases[0].generation == seen.generation
@@ -215,14 +206,14 @@ class ControlContract:
         await control.ensure(["other"])
         await step_to(control, "dual_write")
         await control.acknowledge(me, {ENTITY: 1, "other": 1})
-        assert (await fleet(control)).leases[0].acknowledged == {"other": 1}
+        assert (await control.fleet()).leases[0].acknowledged == {"other": 1}
         await control.acknowledge(me, {ENTITY: 2})
-        assert (await fleet(control)).leases[0].acknowledged == {ENTITY: 2, "other": 1}
+        assert (await control.fleet()).leases[0].acknowledged == {ENTITY: 2, "other": 1}
 
     async def test_goodbye_uploads_and_accounts(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
         await control.goodbye(me, Upload(marks=(NewMark(1, ENTITY, K1),)))
-        assert (await fleet(control)).leases == ()
+        assert (await control.fleet()).leases == ()
         assert (await control.burden(ENTITY)).marks == 1
 
     @pytest.mark.parametrize(("settle", "expected"), [(0.0, 1), (3600.0, 0)])
@@ -244,7 +235,7 @@ class ControlContract:
         control, _, _ = await joined(backend)
         await step_to(control, "dual_write")
         await control.ensure([ENTITY, "other"])
-        states = (await fleet(control)).entities
+        states = (await control.fleet()).entities
         assert {name: state.phase for name, state in states.items()} == {ENTITY: "dual_write", "other": "legacy"}
 
     async def test_transition_advances_the_epoch_and_only_the_moved_term(self, backend: Backend) -> None:
@@ -255,12 +246,12 @@ class ControlContract:
                 ENTITY, first.epoch, "legacy", "dual_write", "announce", "me", "aim", {"a": 1}, "running", 12.5, "hot"
             )
         )
-        state = (await fleet(control)).entities[ENTITY]
+        state = (await control.fleet()).entities[ENTITY]
         assert (state.phase, state.step, state.stage, state.backfill) == ("legacy", "dual_write", "announce", "running")
         assert (state.epoch, state.term, state.dual_since, state.latch) == (first.epoch + 1, first.term, 12.5, "hot")
         assert state.stage_since >= seen.now
         assert await step_to(control, "write_new", move_term=True)
-        state = (await fleet(control)).entities[ENTITY]
+        state = (await control.fleet()).entities[ENTITY]
         assert (state.epoch, state.term) == (first.epoch + 2, first.term + 1)
         assert (state.step, state.backfill, state.dual_since, state.latch) == (None, "running", 12.5, None)
 
@@ -268,7 +259,7 @@ class ControlContract:
         control, _, _ = await joined(backend)
         await step_to(control, "dual_write")
         assert not await control.transition(Transition(ENTITY, 1, "shadow_read", None, None, "late", "late"))
-        assert (await fleet(control)).entities[ENTITY].phase == "dual_write"
+        assert (await control.fleet()).entities[ENTITY].phase == "dual_write"
 
     async def test_transition_that_wants_no_marks_fails_while_one_is_open(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
@@ -317,6 +308,13 @@ class ControlContract:
         await control.drop(me, [1, 99])
         assert await open_ids(control, me) == [MarkId(me, 2)]
 
+    async def test_close_closes_anybodys_marks(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend)
+        marks = (NewMark(1, ENTITY, K1), NewMark(2, ENTITY, None, owner=uuid4()))
+        await control.renew(me, 0.0, Upload(marks))
+        await control.close([MarkId(me, 1), MarkId(marks[1].owner or me, 2)])
+        assert (await control.burden(ENTITY)).marks == 0
+
     async def test_a_refused_mark_is_noted_and_due_later(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
         await control.mark(me, [NewMark(1, ENTITY, K1)])
@@ -360,7 +358,7 @@ class ControlContract:
         await control.renew(me, 0.0, Upload(marks=(NewMark(3, ENTITY, K2, 1000.0),)))
         await control.drop(me, [1])
         assert await control.marked_since(ENTITY, seen.now) == {K1, K2}
-        later = (await fleet(control)).now + 10
+        later = (await control.fleet()).now + 10
         assert await control.marked_since(ENTITY, later) == {K2}
         assert await control.marked_since("other", 0.0) == frozenset()
 

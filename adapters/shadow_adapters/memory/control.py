@@ -85,6 +85,9 @@ class MemoryControl:
 
         return await self._run(work)
 
+    async def fleet(self) -> Fleet:
+        return await self._run(self._fleet)
+
     async def acknowledge(self, me: UUID, epochs: Mapping[str, int]) -> None:
         def work() -> None:
             lease, states = self._server.leases.rows.get(me), self._server.entities.rows
@@ -193,6 +196,9 @@ class MemoryControl:
 
     async def drop(self, me: UUID, seqs: Sequence[int]) -> None:
         await self._run(lambda: self._server.close_marks(MarkId(me, seq) for seq in seqs), durable=False)
+
+    async def close(self, marks: Sequence[MarkId]) -> None:
+        await self._run(lambda: self._server.close_marks(marks))
 
     async def refuse(self, refused: Mapping[MarkId, str]) -> None:
         def work() -> None:
