@@ -49,6 +49,7 @@ FIELDS = frozenset(
         "mode",
         "op",
         "outcome",
+        "path",
         "phase",
         "pid",
         "port",

@@ -19,7 +19,7 @@ Store = Callable[[Sequence[NewSample]], Awaitable[None]]
 
 
 class Sampler:
-    """Holds a few samples until the next `flush`. More than ``room`` are dropped, and counted.
+    """Holds a few samples until the next `flush`. More than ``room`` are dropped, and counted, confirmed ones last.
 
     Args:
         entity: the entity's name.
@@ -35,14 +35,24 @@ class Sampler:
         self._room = room
         self._held: list[tuple[str, Difference, State, Key | None]] = []
 
-    def take(self, op: str, verdict: Verdict) -> None:
-        """Hold a sample of the verdict, if it is a mismatch."""
+    def take(self, op: str, verdict: Verdict) -> bool:
+        """Hold a sample of the verdict, if it is a mismatch. Returns whether it is held."""
         if verdict.difference is None or verdict.state is None:
-            return
-        if len(self._held) < self._room:
-            self._held.append((op, verdict.difference, verdict.state, verdict.key))
-        else:
+            return False
+        if len(self._held) >= self._room:
             self._drop(1)
+            if not (verdict.state is State.CONFIRMED and self._give_way()):
+                return False
+        self._held.append((op, verdict.difference, verdict.state, verdict.key))
+        return True
+
+    def _give_way(self) -> bool:
+        """Take out one sample that is not confirmed, if there is one."""
+        for i, (_, _, state, _) in enumerate(self._held):
+            if state is not State.CONFIRMED:
+                del self._held[i]
+                return True
+        return False
 
     async def flush(self) -> None:
         """Store what is held. Raises what ``store`` raises."""

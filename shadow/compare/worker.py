@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shadow.compare.account import Account, Part
-from shadow.compare.confidence import RateBound
 from shadow.compare.failure import answered
 from shadow.compare.judge import Judge, Reread, Verdict
 from shadow.compare.kinds import Call, State
@@ -18,16 +17,18 @@ from shadow_adapters.contract import Key
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One sampled call, and how to ask the follower the same.
+    """One sampled call, and how to ask the other store the same.
 
     Args:
         op: the operation's name.
         call: what it promises of its answer.
         key: the record's key where the operation names it, else None.
-        sampled_at: the loop's time when the authority had answered.
-        authority_outcome: the authority's value, or its exception.
-        run_follower: asks the follower; what it raises is its outcome.
-        reread: asks both again: authority first, then follower. Exceptions that are answers come as values.
+        sampled_at: the loop's time when the call had been answered.
+        answer: what the caller got: a value, or an exception.
+        by_authority: whether the authority gave it (in ``read_new`` the follower does).
+        asked: the store that is asked now, ``legacy`` or ``new``.
+        ask: asks it; what it raises is its answer.
+        reread: asks both again: authority first, then follower. Use `outcome` for each.
         size: bytes that the comparison holds while it waits.
     """
 
@@ -35,8 +36,10 @@ class Comparison:
     call: Call
     key: Key | None
     sampled_at: float
-    authority_outcome: Any
-    run_follower: Callable[[], Awaitable[Any]]
+    answer: Any
+    by_authority: bool
+    asked: str
+    ask: Callable[[], Awaitable[Any]]
     reread: Reread
     size: int
 
@@ -49,7 +52,7 @@ class Limits:
     size: int = 64 * 1024 * 1024  # bytes that they hold
     concurrency: int = 4
     timeout: float = 5.0  # of one comparison, the looking again included
-    expire_after: float = 10.0  # between the authority's answer and the comparison's turn
+    expire_after: float = 10.0  # between the answer and the comparison's turn
 
 
 class Comparer:
@@ -59,10 +62,9 @@ class Comparer:
         account: counts what becomes of each comparison; shared with the entity's other loops.
         judge: looks again at what differs.
         limits: bounds.
-        on_verdict: told of each comparison that was made, with the seconds that the follower took.
+        on_verdict: told of each comparison that was made, with the seconds that the other store took.
         on_mismatch: marks the key (None: unknown which) of a confirmed mismatch, so that it is repaired.
         on_error: told of each comparison that could not be made, and of a failing callback. Must not raise.
-        bound: the running bound of the confirmed mismatch rate; inconclusive verdicts do not count.
     """
 
     def __init__(
@@ -74,7 +76,6 @@ class Comparer:
         on_verdict: Callable[[Comparison, Verdict, float], None],
         on_mismatch: Callable[[Key | None], Awaitable[None]],
         on_error: Callable[[Comparison, BaseException], None],
-        bound: RateBound,
     ) -> None:
         self._account = account
         self._judge = judge
@@ -82,7 +83,6 @@ class Comparer:
         self._on_verdict = on_verdict
         self._on_mismatch = on_mismatch
         self._on_error = on_error
-        self._bound = bound
         self._waiting: deque[Comparison] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -161,19 +161,16 @@ class Comparer:
         return Part.COMPARED
 
     async def _compare(self, comparison: Comparison) -> tuple[Verdict, float]:
+        if isinstance(comparison.answer, BaseException) and not answered(comparison.answer):
+            raise comparison.answer
         clock = asyncio.get_running_loop().time
         started = clock()
-        authority = comparison.authority_outcome
-        follower = await outcome(comparison.run_follower)
+        other = await outcome(comparison.ask)
         seconds = clock() - started
-        if isinstance(authority, BaseException) and not answered(authority):
-            raise authority
-        verdict = await self._judge.verdict(comparison.call, comparison.key, authority, follower, comparison.reread)
-        return verdict, seconds
+        pair = (comparison.answer, other) if comparison.by_authority else (other, comparison.answer)
+        return await self._judge.verdict(comparison.call, comparison.key, *pair, comparison.reread), seconds
 
     async def _report(self, comparison: Comparison, verdict: Verdict, seconds: float) -> None:
-        if verdict.conclusive:
-            self._bound.observe(verdict.state is State.CONFIRMED)
         try:
             self._on_verdict(comparison, verdict, seconds)
             if verdict.state is State.CONFIRMED:

@@ -83,8 +83,8 @@ SYNCS = _counter("shadow_syncs_total", "entity outcome", "Syncs: ok, refused, fa
 REFUSED = _counter("shadow_refused_total", "entity kind", "Records that the follower refused, by what it objects to.")
 
 # -- comparing
-FOLLOWER_SECONDS = _histogram(
-    "shadow_follower_seconds", "entity op store", "What the follower took for a shadow read.", _CALL
+COMPARED_SECONDS = _histogram(
+    "shadow_compared_seconds", "entity op store", "What the store that does not answer took for a comparison.", _CALL
 )
 COMPARISONS = _counter(
     "shadow_comparisons_total",

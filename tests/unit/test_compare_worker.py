@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from shadow.compare.account import Account, Part
-from shadow.compare.confidence import RateBound
 from shadow.compare.judge import Judge, Verdict
 from shadow.compare.kinds import QUERY, RECORD, Call, State
 from shadow.compare.worker import Comparer, Comparison, Limits
@@ -44,7 +43,6 @@ class Bench:
         self.repaired: list[Key | None] = []
         self.errors: list[BaseException] = []
         self.asked: list[Key | None] = []
-        self.bound = RateBound(0.05)
         self.comparer = Comparer(
             account=self.account,
             judge=Judge(is_open=self.is_open, expiring=lambda _: self.expiring, pause=0.0),
@@ -52,7 +50,6 @@ class Bench:
             on_verdict=lambda _, verdict, __: self.verdicts.append(verdict),
             on_mismatch=self.on_mismatch,
             on_error=lambda _, error: self.errors.append(error),
-            bound=self.bound,
         )
 
     async def is_open(self, key: Key | None) -> bool:
@@ -64,7 +61,7 @@ class Bench:
             raise self.repair
         self.repaired.append(key)
 
-    async def ask_follower(self) -> Any:
+    async def ask(self) -> Any:
         answer = _next(self.follower)
         if isinstance(answer, BaseException):
             raise answer
@@ -85,7 +82,7 @@ class Bench:
         sampled_at = asyncio.get_running_loop().time() - age
         answer = _next(self.authority)
         return self.comparer.submit(
-            Comparison("find_one", call, key, sampled_at, answer, run or self.ask_follower, self.reread, size)
+            Comparison("find_one", call, key, sampled_at, answer, True, "new", run or self.ask, self.reread, size)
         )
 
     async def judged(self, **how: Any) -> State | None:
@@ -115,7 +112,7 @@ async def test_equal_answers_match() -> None:
 async def test_a_difference_that_stands_still_is_confirmed_and_its_key_is_repaired() -> None:
     bench = Bench([A], [B])
     assert await bench.judged() is State.CONFIRMED
-    assert bench.repaired == [b"k"] and bench.bound.mismatches == 1
+    assert bench.repaired == [b"k"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +132,7 @@ async def test_looking_again(authority: list[Any], follower: list[Any], marked: 
     bench = Bench(authority, follower, marked)
     assert await bench.judged() is state
     assert bench.repaired == ([b"k"] if state is State.CONFIRMED else [])
-    assert bench.bound.compared == (state in (State.TRANSIENT, State.CONFIRMED))
+    assert bench.verdicts[0].conclusive == (state in (State.TRANSIENT, State.CONFIRMED))
 
 
 async def test_a_record_that_may_expire_is_not_a_mismatch() -> None:
@@ -288,3 +285,17 @@ def test_a_comparison_cannot_end_twice() -> None:
     account.end(Part.COMPARED)
     with pytest.raises(ValueError, match="ended twice"):
         account.end(Part.SHED)
+
+
+@pytest.mark.parametrize(("by_authority", "kind"), [(True, "missing"), (False, "extra")])
+async def test_a_difference_is_seen_from_the_authority_whoever_answered(by_authority: bool, kind: str) -> None:
+    bench = Bench([A if by_authority else None], [None if by_authority else A])
+    now = asyncio.get_running_loop().time()
+
+    async def ask() -> Any:
+        return None
+
+    bench.comparer.submit(Comparison("find_one", RECORD, b"k", now, A, by_authority, "new", ask, bench.reread, 1))
+    await bench.comparer.drain()
+    found = bench.verdicts[0].difference
+    assert found is not None and found.kind == kind and bench.verdicts[0].state is State.CONFIRMED
