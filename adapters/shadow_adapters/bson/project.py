@@ -53,7 +53,9 @@ def _entries(spec: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, bool]]
         if isinstance(value, Mapping):
             yield from _nested(value, path)
         elif value is None or not isinstance(value, bool | int | float | Decimal128):
-            raise CommandFailure(2, f"projection of {path} by an expression is not served", unsupported="expression")
+            raise CommandFailure(
+                2, f"projection of {path} by an expression is not served", unsupported="projection expression"
+            )
         else:
             yield path, truthy(value)
 
