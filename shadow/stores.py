@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from pydantic import SecretStr
@@ -18,7 +18,7 @@ DRIVER_NAME = "Shadow"
 WAIT_SECONDS = 5.0
 
 Mongo = AsyncMongoClient[dict[str, Any]]
-Postgres = asyncpg.Connection[asyncpg.Record]
+Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 def driver_info() -> DriverInfo:

@@ -23,6 +23,10 @@ class Finding:
     what: str
     fix: str = ""
 
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.level} {self.where}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+
 
 def error(where: str, what: str, fix: str) -> Finding:
     """Something that would fail."""

@@ -53,7 +53,7 @@ async def check_sample(conn: Postgres, client: Mongo, entity: EntitySettings, si
     collection = cast("AsyncCollection[RawBSONDocument]", client[database].get_collection(name, codec_options=_RAW))
     async for document in await collection.aggregate([{"$sample": {"size": size}}]):
         tried += 1
-        if refusal := await _refusal(conn, layout, document.raw):
+        if refusal := await _refusal(conn, layout, bytes(document.raw)):
             refused[refusal.kind, refusal.reason] += 1
     findings = [_refused(where, kind, reason, count, tried) for (kind, reason), count in refused.items()]
     return findings or [note(where, f"{tried} sampled documents fit")]

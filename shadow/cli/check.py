@@ -25,7 +25,11 @@ def check(
     Nothing is changed. Exit code 1 when there are errors.
     """
     findings = asyncio.run(run(config.load(path), samples=samples))
-    Console().print(_table(findings))
+    console = Console()
+    if console.is_terminal:
+        console.print(_table(findings))
+    else:
+        typer.echo("\n".join(map(str, findings)) or "everything fits")
     raise typer.Exit(any(finding.level is Level.ERROR for finding in findings))
 
 

@@ -19,6 +19,7 @@ DOCUMENTS_SCHEMA = "shadow_documents"
 """Where the tables of the layout ``documents`` lie that are given no name."""
 
 IDENTIFIER_BYTES = 63  # PostgreSQL cuts longer names, silently
+DERIVED_BYTES = 48  # what lies beside a table is named after it, with an ending of its own
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SERVER_DATABASES = frozenset({"admin", "local", "config"})
 
@@ -165,9 +166,9 @@ class EntitySettings(Section):
 def table_name(entity: str) -> str:
     """The name of an entity's table: its own, or, where PostgreSQL could not bear that, a readable one with a hash."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", entity)
-    if plain == entity and len(plain) <= IDENTIFIER_BYTES:
+    if plain == entity and len(plain) <= DERIVED_BYTES:
         return plain
-    return f"{plain[:50]}_{hashlib.sha256(entity.encode()).hexdigest()[:12]}"
+    return f"{plain[: DERIVED_BYTES - 13]}_{hashlib.sha256(entity.encode()).hexdigest()[:12]}"
 
 
 def _phase_named(name: Any) -> Phase:

@@ -62,7 +62,7 @@ def test_each_collection_of_a_pattern_gets_a_table_that_postgres_can_name(collec
     twin = found.entity_for("app", collection.replace(".", "_") + "_")
     assert entity is not None and twin is not None
     schema, table = entity.table.split(".")
-    assert schema == "shadow_documents" and len(table.encode()) <= 63 and table.isascii()
+    assert schema == "shadow_documents" and len(table.encode()) <= 48 and table.isascii()
     assert entity.table != twin.table
     with pytest.raises(ValueError, match="no table of its own"):
         found.entities["every"].table  # noqa: B018 - the property raises
