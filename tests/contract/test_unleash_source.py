@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,19 @@ async def test_constraints_choose_environment_host_and_bucket(
         assert set(production.snapshot(entity).routes.phases) == {Phase.SHADOW_READ}
         assert in_phase(chosen, entity, Phase.READ_NEW) == {7, 8}
         assert staging.snapshot(entity).off
+
+
+async def test_a_date_is_noticed_when_it_comes_though_no_flag_changes(
+    unleash: UnleashHandle, admin: UnleashAdmin, entity: str, tmp_path: Path
+) -> None:
+    flag = flag_of(entity)
+    soon = (datetime.now(UTC) + timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    date = {**constraint("currentTime"), "operator": "DATE_AFTER", "value": soon}
+    admin.create(flag)
+    admin.add_strategy(flag, variants=variants_for({Phase.SHADOW_READ: 100}), constraints=[date])
+    admin.toggle(flag, on=True)
+    async with source_of(unleash, tmp_path, entity) as source:
+        await until(lambda: aims(source, entity, Phase.SHADOW_READ))
 
 
 async def test_a_mix_across_the_authorities_is_held_at_the_earlier(

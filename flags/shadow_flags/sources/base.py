@@ -47,7 +47,7 @@ class Wanted:
 class Source(Protocol):
     """Says what is wanted."""
 
-    async def start(self, on_change: Callable[[], None]) -> None:
+    async def start(self, on_change: Callable[[], object]) -> None:
         """Begin to watch; returns with a first state, or without one after a bounded time. Does not raise.
 
         ``on_change`` is called after each change, from any thread: it must be quick, and hop to its own loop.

@@ -45,7 +45,7 @@ class StaticSource:
         self._given: set[str] = set()  # entities that had a phase written
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, on_change: Callable[[], None]) -> None:
+    async def start(self, on_change: Callable[[], object]) -> None:
         """Read the file and watch it from a task of the running loop, on which ``on_change`` is called."""
         self._read_at = _signature(self._path)
         self._read()
@@ -62,7 +62,7 @@ class StaticSource:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _watch(self, on_change: Callable[[], None]) -> None:
+    async def _watch(self, on_change: Callable[[], object]) -> None:
         seen = self._read_at
         while True:
             await asyncio.sleep(self._poll_seconds)

@@ -77,9 +77,9 @@ class UnleashSource:
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._on_change: Callable[[], None] = lambda: None
+        self._on_change: Callable[[], object] = lambda: None
 
-    async def start(self, on_change: Callable[[], None]) -> None:
+    async def start(self, on_change: Callable[[], object]) -> None:
         """Start the thread and wait for the first answer of the server, at most ``start_seconds``."""
         self._on_change = on_change
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
@@ -179,7 +179,7 @@ class UnleashSource:
         said: dict[str, Said] = {}
         seen: dict[str, str] = {}
         for entity in self._board.entities:
-            seen[entity] = _fingerprint(flags, entity, state.get("segments"))
+            seen[entity] = fingerprint(flags, entity, state.get("segments"))
             if seen[entity] == self._seen.get(entity) and "currentTime" not in seen[entity]:
                 continue
             kill = KILL in flags and client.is_enabled(KILL, self._place.context(entity, "kill"))
@@ -213,7 +213,7 @@ def _checked(token: str) -> str:
     return token
 
 
-def _fingerprint(flags: Mapping[str, Any], entity: str, segments: Any) -> str:
+def fingerprint(flags: Mapping[str, Any], entity: str, segments: Any) -> str:
     """Everything that an entity's evaluation depends on, as text: its flag, the flag's parents, segments, the kill."""
     flag = flags.get(flag_of(entity))
     parents = [flags.get(name) for name in depends_on(flag or {})]
