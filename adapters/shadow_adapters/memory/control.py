@@ -160,12 +160,10 @@ class MemoryControl:
         return await self._run(work)
 
     async def conduct(self, me: UUID) -> bool:
-        def work() -> bool:
-            if self._conducting is None or not self._conducting.alive:
-                self._conducting = self._server.connect(self._me)
-            return self._server.locks.try_take(self._conducting, CONDUCTOR)
-
-        return await self._run(work)
+        if self._conducting is None or not self._conducting.alive:
+            self._conducting = self._server.connect(self._me)
+        connection = self._conducting
+        return await self._run(lambda: connection.alive and self._server.locks.try_take(connection, CONDUCTOR))
 
     async def burden(self, entity: str) -> Burden:
         def work() -> Burden:

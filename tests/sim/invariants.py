@@ -1,0 +1,70 @@
+"""What must hold after every step of a run, and what must hold when it has come to rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shadow_adapters.contract import EntityState, Key
+from tests.sim.ledger import Violation, name
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+ENTITY = "things"
+
+
+def check(world: World) -> None:
+    """Covered divergence, and no lost acknowledged write. Raises `Violation`."""
+    if world.violation is not None:
+        raise world.violation
+    state = world.server.entities.rows[ENTITY]
+    authority = world.new_records if state.phase in ("write_new", "new") else world.legacy_server.records
+    if state.term != world.term:
+        world.term = state.term
+        for key in world.ledger.keys:
+            world.ledger.moved(key, authority.get(key))
+    for key in world.ledger.keys:
+        world.ledger.check_authority(key, authority.get(key))
+        if followed(state) and differs(world, key) and not covered(world, key):
+            raise Violation(f"uncovered: the stores differ in {name(key)}, and nothing says so")
+
+
+def followed(state: EntityState) -> bool:
+    """Whether the follower is meant to equal the authority."""
+    return state.phase not in ("legacy", "new") and state.backfill == "done"
+
+
+def differs(world: World, key: Key) -> bool:
+    """Whether the stores hold different records of the key."""
+    return world.legacy_server.records.get(key) != world.new_records.get(key)
+
+
+def covered(world: World, key: Key) -> bool:
+    """Whether an open mark, a debt or what will become one, a journal, or a living process's memory has the key."""
+    server = world.server
+    if any(mark.key is None or mark.key == key for mark in server.open_of(ENTITY)) or server.open_debts(ENTITY):
+        return True
+    if any(lease.gone_at is None and lease.generation != server.generation for lease in server.leases.rows.values()):
+        return True  # its owner uploads what it remembers, or leaves a debt when it is accounted for
+    return any(process.remembers(key) for process in world.processes) or world.journalled(key)
+
+
+def check_rest(world: World) -> None:
+    """Stores equal and nothing open, where there is a follower. Raises `Violation`."""
+    state = world.server.entities.rows[ENTITY]
+    if not followed(state):
+        return
+    marks = world.server.open_of(ENTITY)
+    if marks:
+        shown = ", ".join(f"{world.who(m.id.owner)}#{m.id.seq}{' keyless' if m.key is None else ''}" for m in marks)
+        raise Violation(f"stuck: marks are open at rest: {shown}")
+    if debts := world.server.open_debts(ENTITY):
+        raise Violation(f"stuck: debts are open at rest: {', '.join(debt.reason for debt in debts)}")
+    for process in world.living:
+        if keys := process.open_keys():
+            raise Violation(f"stuck: {process.name} remembers open marks of {[name(key) for key in keys]}")
+    for key in world.ledger.keys:
+        if world.journalled(key):
+            raise Violation(f"stuck: a journal still holds a mark of {name(key)}")
+        if differs(world, key):
+            raise Violation(f"unequal: the stores differ in {name(key)} at rest")

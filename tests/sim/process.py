@@ -1,0 +1,126 @@
+"""One simulated process: the protocol's own node, put together as in a real process, over networks that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from shadow.protocol.backfill import Progress
+from shadow.protocol.node import Node, Wishes
+from shadow.protocol.verify import Report
+from shadow_adapters.contract import Burden, EntityState, Fleet, Key, NewMark, ProcessInfo, Transition
+from shadow_adapters.memory.control import MemoryControl
+from shadow_adapters.memory.stores import MemoryLegacy, MemoryNew
+from shadow_flags.phases import Phase
+from tests.sim.application import Application
+from tests.sim.invariants import ENTITY
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+class Process:
+    """One life of a process on a host. The control loop and the application's loop have connections of their own."""
+
+    def __init__(self, world: World, host: str, life: int) -> None:
+        self.world = world
+        self.host = host
+        self.life = life
+        self.name = f"{host}.{life}"
+        identity = UUID(int=world.identities.getrandbits(128), version=4)
+        self.info = ProcessInfo(identity, host, life, "one", float(life), command=self.name)
+        self.legacy = MemoryLegacy(world.legacy_server, world.legacy_network.wire(self.name))
+        self.new = MemoryNew(world.server, ENTITY, world.network.wire(self.name))
+        self.node = Node(
+            self.info,
+            world.folder(host),
+            world.scenario.terms,
+            WatchedControl(self),
+            lambda _: self.legacy,
+            lambda _: self.new,
+            Wishes(world.aim, self._blocked, self._gone, lambda: [ENTITY]),
+            self,
+            clock=world.loop.time,
+        )
+        self.node.add(ENTITY)
+        self.handle = self.node.handle(ENTITY)
+        self.lane = self.node.new_lane(WatchedControl(self), lambda _: self.legacy)
+        self.application = Application(self)
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to run."""
+        self.world.loop.spawn(self.name, self._main())
+
+    async def _main(self) -> None:
+        self.node.start()
+        self.lane.start()
+        while not self.handle.view().known:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        parts = [asyncio.get_running_loop().create_task(part) for part in self.application.parts()]
+        await asyncio.gather(*parts)
+
+    async def leave(self) -> None:
+        """Stop cleanly: no new calls, those in flight finish, goodbye."""
+        self.application.closing = True
+        while self.application.calls:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await self.lane.stop()
+        await self.node.stop()
+
+    # -- what the world looks at
+
+    def remembers(self, key: Key) -> bool:
+        """Whether this process lives, and its memory holds a mark of the key, closed and not durable yet included."""
+        if not self.world.loop.alive(self.name):
+            return False
+        return any(held.key is None or held.key == key for held in self.node.book.remembered())
+
+    def open_keys(self) -> list[Key]:
+        """Keys with a mark that is open in memory."""
+        return sorted(self.node.book.open_keys(ENTITY))
+
+    # -- what the protocol asks of its surroundings
+
+    def _gone(self, process: ProcessInfo) -> bool:
+        return not self.world.loop.alive(process.command)
+
+    async def _blocked(self, state: EntityState, to: Phase, burden: Burden, fleet: Fleet) -> list[str]:
+        return ["backfill"] if to is Phase.SHADOW_READ and state.backfill != "done" else []
+
+    # -- whom the protocol tells
+
+    def synced(self, entity: str, keys: int, seconds: float) -> None: ...
+
+    def refused(self, entity: str, kind: str) -> None: ...
+
+    def waiting(self, entity: str, why: tuple[str, ...]) -> None: ...
+
+    def moved(self, change: Transition) -> None: ...
+
+    def fenced(self, entity: str, seconds: float, moved: bool) -> None: ...
+
+    def backfilled(self, entity: str, progress: Progress) -> None: ...
+
+    def verified(self, entity: str, report: Report, done: bool) -> None: ...
+
+
+class WatchedControl(MemoryControl):
+    """A process's control, beside which chaos lies in wait."""
+
+    def __init__(self, process: Process) -> None:
+        world = process.world
+        super().__init__(
+            world.server,
+            process.info.id,
+            settle_seconds=world.scenario.terms.settle,
+            link=world.network.wire(process.name),
+        )
+        self._process = process
+
+    async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
+        await super().mark(me, marks)
+        self._process.world.chaos.after_mark(self._process)

@@ -1,0 +1,75 @@
+"""What one run is like: where it starts, what the operator wants, how bad the faults are. Drawn from the run's seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from shadow.protocol.settings import Terms
+from shadow_flags.phases import Phase
+
+STARTS = (Phase.LEGACY, Phase.DUAL_WRITE, Phase.SHADOW_READ, Phase.READ_NEW, Phase.WRITE_NEW)
+
+
+TERMS = Terms(
+    lease=1.0,
+    renew=0.25,
+    settle=1.5,
+    mark_budget=0.05,
+    sync_timeout=0.4,
+    fence=1.0,
+    fence_limit=3.0,
+    lag=0.05,
+    sync_delay=0.005,
+    sync_workers=2,
+    retention=60.0,
+    backfill_chunk=2,
+    brisk=0.1,
+)
+"""Short times: the settling time is just longer than `LIFE`."""
+
+LIFE = 1.0
+"""The longest life of an operation on a store, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run.
+
+    Attributes:
+        start: the settled phase at the beginning, with both stores equal.
+        plan: phases that the operator aims at, one after the other; empty: a random neighbour now and then.
+        seconds: how long the application and the faults go on.
+        gap: mean seconds between two writes of one writer.
+        faults: how often something breaks; 1 is about three times a second.
+        lossy: the control server likes to crash just after a mark, and its writer with it.
+        late: share of requests that are applied after their client gave up; as much is never applied.
+        forget: the operator declares lapsed processes dead.
+        keys: how many records there are.
+        terms: the protocol's times.
+    """
+
+    start: Phase
+    plan: tuple[Phase, ...] = ()
+    seconds: float = 8.0
+    gap: float = 0.5
+    faults: float = 0.4
+    lossy: bool = False
+    late: float = 0.04
+    forget: bool = False
+    keys: int = 2
+    terms: Terms = TERMS
+
+
+def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
+    """A scenario at random."""
+    return Scenario(
+        start=start or chance.choice(STARTS),
+        gap=chance.choice((0.12, 0.5, 1.5)),
+        faults=chance.choice((0.15, 0.4, 1.0)),
+        lossy=chance.random() < 0.2,
+        late=chance.choice((0.01, 0.04, 0.12)),
+        forget=chance.random() < 0.3,
+        keys=chance.choice((1, 2, 3)),
+        terms=replace(TERMS, sync_timeout=chance.choice((0.3, 0.8))),
+    )
