@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from shadow.facade.contract import Opened
+from shadow.facade.contract import Opened, Router
 from shadow.ops.base import Cursor
 from shadow.ops.find import FindOp
 from shadow.ops.replies import driver_error
@@ -25,13 +25,23 @@ NEW_CURSOR_ID = 1
 
 
 class Delivery:
-    """Args: ``core``, PyMongo's cursor; ``op``, its query; ``opened``, the store that answers it."""
+    """Args: ``core``, PyMongo's cursor; ``op``, its query; ``opened``, the store that answers it. Use `begin`."""
+
+    @classmethod
+    async def begin(cls, router: Router, core: Any, op: FindOp) -> Delivery:
+        """Let the router decide where the query runs. Raises what the driver raises where new refuses it."""
+        try:
+            return cls(core, op, await router.open(op))
+        except CommandFailure as failure:
+            core._id, core._killed = 0, True
+            raise driver_error(failure) from None
 
     def __init__(self, core: Any, op: FindOp, opened: Opened) -> None:
         self._core = core
         self._op = op
         self._observe = opened.observe
         self._new: Cursor | None = opened.cursor
+        self._ready: list[dict[str, Any]] = []
         self._seen: list[Any] = []
         self._ended = False
         self._busy = False
@@ -65,7 +75,7 @@ class Delivery:
     async def _from_new(self, new: Cursor) -> None:
         core = self._core
         try:
-            documents, more = await _batch(new, core._batch_size or FIRST_BATCH)
+            documents = await self._batch(new, core._batch_size or FIRST_BATCH)
         except BaseException as error:
             core._id, core._killed = 0, True
             await self._end(complete=False)
@@ -75,8 +85,18 @@ class Delivery:
         core._data.extend(self._op.driver.native(document) for document in documents)
         core._retrieved += len(documents)
         # Zero, since the driver would kill a cursor that it believes to be open on a server.
-        core._id, core._killed = 0, not more
+        core._id, core._killed = 0, not self._ready
         self._keep(documents)
+
+    async def _batch(self, new: Cursor, wanted: int) -> list[dict[str, Any]]:
+        """The caller's next batch. One document more is fetched, which tells whether there will be another."""
+        while len(self._ready) <= wanted:
+            batch = await new.batch()
+            if not batch:
+                break
+            self._ready += batch
+        documents, self._ready = self._ready[:wanted], self._ready[wanted:]
+        return documents
 
     def _keep(self, documents: Sequence[Any]) -> None:
         if self._observe is not None:
@@ -92,17 +112,6 @@ class Delivery:
     def __del__(self) -> None:
         if self._new is not None and not self._ended and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_close_later, self._new)
-
-
-async def _batch(new: Cursor, wanted: int) -> tuple[list[dict[str, Any]], bool]:
-    """Documents up to about ``wanted``, and whether there may be more: only an empty batch tells the end."""
-    documents: list[dict[str, Any]] = []
-    while len(documents) < wanted:
-        batch = await new.batch()
-        if not batch:
-            return documents, False
-        documents += batch
-    return documents, True
 
 
 _CLOSING: set[asyncio.Task[None]] = set()

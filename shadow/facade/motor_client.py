@@ -60,8 +60,16 @@ class AsyncIOMotorClient(DriverClient[Any]):
     def _shadow_binding(self) -> Binding:
         return attach("motor", self)
 
+    @cached_property
+    def _shadow_databases(self) -> dict[str, AsyncIOMotorDatabase]:
+        # Many applications write ``client.db.collection`` at every call.
+        return {}
+
     def __getitem__(self, name: str) -> AsyncIOMotorDatabase:
-        return AsyncIOMotorDatabase(self, name)
+        database = self._shadow_databases.get(name)
+        if database is None:
+            database = self._shadow_databases[name] = AsyncIOMotorDatabase(self, name)
+        return database
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""

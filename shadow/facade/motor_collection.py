@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 from motor import metaprogramming
@@ -44,6 +45,7 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncIOMotorRawBatchCursor:
         return AsyncIOMotorRawBatchCursor(self.delegate.find_raw_batches(*_args(args), **_kwargs(kwargs)), self)
 
+    @wraps(DriverCollection.watch)  # type: ignore[override]
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
         target: Any = self
         return AsyncIOMotorChangeStream(target, **super().watch(*args, **kwargs)._kwargs)

@@ -41,7 +41,7 @@ class AsyncIOMotorCursor(DriverCursor[Any]):
     async def _routed(self, seat: Seat) -> int:
         if self._delivery is None:
             op = FindOp(seat.driver, self.delegate.session, self.delegate, self._legacy_cursor)
-            self._delivery = Delivery(self.delegate, op, await seat.router.open(op))
+            self._delivery = await Delivery.begin(seat.router, self.delegate, op)
         return await self._delivery.more(super()._refresh)
 
     def _legacy_cursor(self) -> Any:

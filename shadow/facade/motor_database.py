@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
@@ -17,10 +18,18 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
     def _shadow_router(self, name: str) -> Any:
         return self._client._shadow_binding.router(self.delegate.name, name)
 
+    @cached_property
+    def _shadow_collections(self) -> dict[str, AsyncIOMotorCollection]:
+        return {}
+
     def __getitem__(self, name: str) -> Any:
+        known = self._shadow_collections.get(name)
+        if known is not None:
+            return known
         if self._shadow_router(name) is None:
             return super().__getitem__(name)
-        return AsyncIOMotorCollection(self, name)
+        made = self._shadow_collections[name] = AsyncIOMotorCollection(self, name)
+        return made
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""

@@ -41,8 +41,16 @@ class AsyncMongoClient(DriverClient[Any]):
     def _shadow_binding(self) -> Binding:
         return attach("pymongo", self)
 
+    @cached_property
+    def _shadow_databases(self) -> dict[str, AsyncDatabase]:
+        # Many applications write ``client.db.collection`` at every call.
+        return {}
+
     def __getitem__(self, name: str) -> AsyncDatabase:
-        return AsyncDatabase(self, name)
+        database = self._shadow_databases.get(name)
+        if database is None:
+            database = self._shadow_databases[name] = AsyncDatabase(self, name)
+        return database
 
     def get_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
         return self._shadow_database(super().get_database(*args, **kwargs))

@@ -41,7 +41,7 @@ class AsyncCursor(DriverCursor[Any]):
             await seat.router.other("explain", False, super()._refresh)
             return None
         op = FindOp(seat.driver, self._session, self, self._legacy_cursor)
-        return Delivery(self, op, await seat.router.open(op))
+        return await Delivery.begin(seat.router, self, op)
 
     def _legacy_cursor(self) -> DriverCursor[Any]:
         base = DriverCursor(self._collection._seat.driver.collection, session=self.session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
@@ -16,8 +17,18 @@ class AsyncDatabase(DriverDatabase[Any]):
     def _shadow_router(self, name: str) -> Any:
         return self._client._shadow_binding.router(self._name, name)
 
+    @cached_property
+    def _shadow_collections(self) -> dict[str, AsyncCollection]:
+        return {}
+
     def __getitem__(self, name: str) -> DriverCollection[Any]:
-        return self.get_collection(name)
+        known = self._shadow_collections.get(name)
+        if known is not None:
+            return known
+        collection = self.get_collection(name)
+        if isinstance(collection, AsyncCollection):
+            self._shadow_collections[name] = collection
+        return collection
 
     def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
         if self._shadow_router(name) is None:

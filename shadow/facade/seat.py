@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from shadow.facade.contract import Router
 from shadow.ops.base import ReadOp, WriteOp
 from shadow.ops.driver import Driver
+from shadow.ops.replies import driver_error
+from shadow_adapters.failures import CommandFailure
 
 R = TypeVar("R")
 
@@ -36,14 +38,20 @@ class Seat:
         if self.quiet(session):
             result: R = await self._direct(op, *args, session=session, **options)
             return result
-        return await self.router.read(op(self.driver, *args, session=session, **options))
+        try:
+            return await self.router.read(op(self.driver, *args, session=session, **options))
+        except CommandFailure as failure:
+            raise driver_error(failure) from None
 
     async def write(self, op: Callable[..., WriteOp[R]], *args: Any, session: Any, **options: Any) -> R:
         """Run a write. ``op`` is the operation's class; the arguments are the driver's."""
         if self.quiet(session):
             result: R = await self._direct(op, *args, session=session, **options)
             return result
-        return await self.router.write(op(self.driver, *args, session=session, **options))
+        try:
+            return await self.router.write(op(self.driver, *args, session=session, **options))
+        except CommandFailure as failure:
+            raise driver_error(failure) from None
 
     def _direct(self, op: Any, *args: Any, **options: Any) -> Awaitable[Any]:
         called: Awaitable[Any] = getattr(self.driver.collection, op.name)(*args, **options)

@@ -16,8 +16,19 @@ def checked(reply: Reply) -> Reply:
 
     Raises what the driver raises for one that failed (`pymongo.errors.OperationFailure` and its subclasses).
     """
-    _check_command_response(reply, None)
-    return reply
+    shown = _for_the_caller(reply)
+    _check_command_response(shown, None)
+    return shown
+
+
+def _for_the_caller(reply: Reply) -> Reply:
+    """The reply without the note that names what new does not serve, which the router counts."""
+    shown = {field: value for field, value in reply.items() if field != "unsupported"}
+    if "writeErrors" in shown:
+        shown["writeErrors"] = [
+            {field: value for field, value in error.items() if field != "unsupported"} for error in shown["writeErrors"]
+        ]
+    return shown
 
 
 def driver_error(failure: CommandFailure) -> OperationFailure:
@@ -34,8 +45,9 @@ def checked_write(reply: Reply) -> Reply:
 
     Raises what the driver raises: `pymongo.errors.DuplicateKeyError`, `WriteError`, `OperationFailure`.
     """
-    _check_write_command_response(checked(reply))
-    return reply
+    shown = checked(reply)
+    _check_write_command_response(shown)
+    return shown
 
 
 def raw_update(reply: Reply) -> dict[str, Any]:

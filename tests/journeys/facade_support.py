@@ -126,7 +126,8 @@ def plain(result: Any) -> Any:
 
 def _field(result: Any, name: str) -> Any:
     try:
-        return plain(getattr(result, name))
+        value = getattr(result, name)
+        return plain(dict(sorted(value.items())) if name == "raw_result" else value)
     except Exception as error:
         return type(error).__name__, str(error)
 

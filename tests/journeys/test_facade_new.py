@@ -1,0 +1,80 @@
+"""The same calls on the bare driver and through a façade that PostgreSQL answers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.journeys.facade_calls import CALLS, CURSORS, SEED
+from tests.journeys.facade_new import NewRouter
+from tests.journeys.facade_support import outcome, plain
+from tests.journeys.test_facade_behaviour import Pair, both
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def pair(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
+    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
+    made = Pair(request.param, mongo_uri, router)
+    yield made
+    await made.close()
+    await router.pool.close()
+
+
+async def seed(pair: Pair) -> None:
+    for collection in (pair.bare, pair.facade):
+        await collection.delete_many({})
+        await collection.insert_many(copy.deepcopy(SEED))
+
+
+async def stored(collection: Any) -> Any:
+    return plain(await collection.find(sort=[("a", 1), ("_id", 1)]).to_list(None))
+
+
+async def test_every_routed_call_is_the_drivers(pair: Pair) -> None:
+    differences = {}
+    for name, call in CALLS.items():
+        await seed(pair)
+        bare, facade = await both(pair, call)
+        records = await stored(pair.bare), await stored(pair.facade)
+        if bare != facade or records[0] != records[1]:
+            differences[name] = bare, facade, *(records if bare == facade else ())
+    assert differences == {}
+
+
+async def test_every_cursor_is_the_drivers(pair: Pair) -> None:
+    await seed(pair)
+    differences = {}
+    for name, call in CURSORS.items():
+        bare, facade = await both(pair, call)
+        if bare != facade:
+            differences[name] = bare, facade
+    assert differences == {}
+    assert all(len(opened.delivered) <= 1 for opened in pair.router.opened)
+
+
+async def test_what_was_delivered_is_reported_once(pair: Pair) -> None:
+    await seed(pair)
+    found = await pair.facade.find({}).sort("_id", 1).to_list(None)
+    assert len(found) == len(SEED)
+    assert [len(documents) for documents, _ in pair.router.opened[-1].delivered] == [len(SEED)]
+    assert pair.router.opened[-1].delivered[0][1] is True
+    cursor = pair.facade.find({}, batch_size=2).sort("_id", 1)
+    assert (await cursor.next())["_id"] == 1
+    await cursor.close()
+    assert [(len(documents), complete) for documents, complete in pair.router.opened[-1].delivered] == [(2, False)]
+
+
+async def test_a_long_result_comes_in_batches_and_ends(pair: Pair) -> None:
+    await pair.facade.insert_many([{"_id": n} for n in range(350)])
+    cursor = pair.facade.find({}).sort("_id", 1)
+    assert [document["_id"] async for document in cursor] == list(range(350))
+    assert not cursor.alive
+    assert pair.router.opened[-1].delivered[0][1] is True
+
+
+async def test_an_error_of_new_ends_the_cursor(pair: Pair) -> None:
+    cursor = pair.facade.find({"a": {"$bad": 1}})
+    assert (await outcome(cursor.next))[:2] == ("OperationFailure", 2)

@@ -1,0 +1,124 @@
+"""What a façade's objects lead to: other collections, databases, options, counted methods, cursors of every kind."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from bson import DBRef
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from bson.son import SON
+
+from tests.journeys.facade_support import LegacyRouter
+from tests.journeys.test_facade_behaviour import Pair
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
+    made = Pair(request.param, mongo_uri, LegacyRouter())
+    await made.seed()
+    yield made
+    await made.close()
+
+
+async def test_a_collection_that_is_not_configured_is_the_drivers_own(pair: Pair) -> None:
+    database = pair.clients[1].get_default_database()
+    plain = database["other"]
+    assert type(plain) is type(pair.bare)
+    assert plain.database is database
+    assert type(plain.database["routed"]) is type(pair.facade)
+    assert type(database.other) is type(pair.bare) and type(database.get_collection("other")) is type(pair.bare)
+
+
+async def test_every_way_to_a_configured_collection_is_a_facade(pair: Pair) -> None:
+    client, name = pair.clients[1], pair.facade.database.name
+    ways = [
+        client[name]["routed"],
+        client[name].routed,
+        getattr(client, name).get_collection("routed"),
+        client.get_database(name)["routed"],
+        client[name].with_options(codec_options=CodecOptions(tz_aware=True))["routed"],
+        pair.facade.with_options(codec_options=CodecOptions(tz_aware=True)),
+        pair.facade.sub,
+        pair.facade["sub"],
+    ]
+    assert {type(way) for way in ways} == {type(pair.facade)}
+    assert ways[0] == pair.facade and hash(ways[0]) == hash(pair.facade)
+    assert ways[-1].name == "routed.sub"
+    assert ways[4].codec_options.tz_aware and ways[5].codec_options.tz_aware
+    assert repr(type(pair.facade).__name__) == repr(type(pair.bare).__name__)
+
+
+async def test_a_created_collection_is_a_facade_and_a_dropped_one_is_counted(pair: Pair) -> None:
+    database = pair.clients[1].get_default_database()
+    made = await database.create_collection("routed_made")
+    assert type(made) is type(pair.facade)
+    await database.drop_collection("routed_made")
+    await database.drop_collection("other")
+    await database.drop_collection(pair.facade)
+    assert pair.router.seen == [("drop", True), ("drop", True)]
+
+
+async def test_options_of_the_collection_shape_what_is_sent_and_returned(pair: Pair) -> None:
+    options: CodecOptions[Any] = CodecOptions(
+        document_class=SON, tz_aware=True, uuid_representation=UuidRepresentation.STANDARD
+    )
+    bare, facade = (collection.with_options(codec_options=options) for collection in (pair.bare, pair.facade))
+    document = {
+        "_id": uuid.UUID(int=7),
+        "at": datetime.datetime(2024, 1, 2, 3, 4, 5, 678901, datetime.UTC),
+        "ref": DBRef("x", 1),
+    }
+    for collection in (bare, facade):
+        await collection.insert_one(dict(document))
+    assert await bare.find_one(document["_id"]) == await facade.find_one(document["_id"])
+    assert type(await facade.find_one(document["_id"])) is SON
+    raw = pair.facade.with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
+    assert type(await raw.find_one({"_id": 1})) is RawBSONDocument
+    insert = next(op for op in pair.router.seen if op.name == "insert_one")
+    assert insert.targets()[0].id.subtype == 4
+
+
+async def test_an_aggregation_is_counted_and_writes_if_it_says_so(pair: Pair) -> None:
+    async def run(collection: Any, pipeline: list[Any]) -> list[Any]:
+        cursor = collection.aggregate(pipeline)
+        cursor = await cursor if hasattr(cursor, "__await__") else cursor
+        return [document async for document in cursor]
+
+    pipeline = [{"$match": {"a": 2}}, {"$sort": {"_id": 1}}, {"$project": {"a": 1}}]
+    assert await run(pair.facade, pipeline) == await run(pair.bare, pipeline)
+    await run(pair.facade, [{"$match": {}}, {"$out": "elsewhere"}])
+    assert pair.router.seen == [("aggregate", False), ("aggregate", True)]
+
+
+async def test_cursors_that_new_does_not_serve_are_counted(pair: Pair) -> None:
+    batches = [batch async for batch in pair.facade.find_raw_batches({}, batch_size=2)]
+    assert len(batches) >= 2
+    await pair.facade.find({"a": 2}).distinct("a")
+    await pair.facade.find({"_id": 1}).explain()
+    indexes = pair.facade.list_indexes()
+    indexes = await indexes if hasattr(indexes, "__await__") else indexes
+    assert [index["name"] async for index in indexes] == ["_id_"]
+    names = [name for name, _ in pair.router.seen]
+    assert names == ["find_raw_batches", "distinct", "explain", "list_indexes"]
+
+
+async def test_a_change_stream_is_counted_once(pair: Pair) -> None:
+    stream = pair.facade.watch(max_await_time_ms=50)
+    stream = await stream if hasattr(stream, "__await__") else stream
+    async with stream:
+        await stream.try_next()
+        await pair.raw.insert_one({"_id": 100})
+        assert (await stream.next())["documentKey"] == {"_id": 100}
+    assert pair.router.seen == [("watch", False)]
+
+
+async def test_connections_are_named(pair: Pair) -> None:
+    client = pair.clients[1]
+    core = client.delegate if "delegate" in vars(client) else client
+    assert core.options.pool_options.metadata["driver"]["name"].endswith("|Shadow")
