@@ -46,6 +46,17 @@ class Handle:
                 continue
             await self._held(view)
 
+    def begin_quiet(self) -> View | None:
+        """Begin a call that goes to legacy directly; None where nothing but legacy is no longer all there is."""
+        view = self._views[self.entity]
+        if not view.quiet:
+            return None
+        self._running[view.epoch] = self._running.get(view.epoch, 0) + 1
+        if self._views[self.entity] is view:
+            return view
+        self.leave(view)
+        return None
+
     async def _held(self, view: View) -> None:
         loop = asyncio.get_running_loop()
         limit = loop.time() + self._terms.fence_limit

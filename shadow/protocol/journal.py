@@ -64,6 +64,11 @@ class Journal:
                     self._owing.add(mark.entity)
                 self._write(line, mark.opened_at)
 
+    def owe(self, entity: str, reason: str, since: float | None) -> None:
+        """Write a debt."""
+        with self._lock:
+            self._write(_line({"debt": entity, "since": since, "reason": reason}), since)
+
     def read(self) -> tuple[Upload, int]:
         """What is to be uploaded, and the size up to which `truncate` may forget it."""
         with self._lock:
@@ -158,7 +163,7 @@ def _parse(data: bytes) -> tuple[ProcessInfo | None, Upload]:
             identity = dict(entry["process"])
             author = ProcessInfo(id=UUID(identity.pop("id")), **identity)
         elif "debt" in entry:
-            debts.append(NewDebt(entry["debt"], "the journal was full", entry["since"]))
+            debts.append(NewDebt(entry["debt"], entry.get("reason", "the journal was full"), entry["since"]))
         else:
             key = None if entry["k"] is None else base64.b64decode(entry["k"])
             marks.append(NewMark(entry["s"], entry["e"], key, entry["t"], UUID(entry["o"])))

@@ -69,6 +69,10 @@ class Lane:
             if held.key is not None:
                 self.queue.put(held.entity, held.key, urgent=urgent)
 
+    def enqueue_after(self, rehearsal: Coroutine[None, None, None], marks: Sequence[Held]) -> None:
+        """Queue the keys once a rehearsal, which needs the follower as it was before the write, is over."""
+        self._spawn(self._enqueue_after(rehearsal, marks))
+
     async def synced(self, marks: Sequence[Held], until: float) -> bool:
         """Wait until syncs have closed the marks, or until the loop time ``until``."""
         loop = asyncio.get_running_loop()
@@ -124,6 +128,12 @@ class Lane:
             entity, keys = await self.queue.take(self.terms.sync_batch, self.terms.sync_delay)
             if self._views[entity].follows:
                 await self.sync(entity, keys)
+
+    async def _enqueue_after(self, rehearsal: Coroutine[None, None, None], marks: Sequence[Held]) -> None:
+        try:
+            await rehearsal
+        finally:
+            self.enqueue(marks)
 
     async def _drop(self, marks: Sequence[Held]) -> None:
         with contextlib.suppress(StoreError):

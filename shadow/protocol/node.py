@@ -135,6 +135,12 @@ class Node:
         self.lanes.append(lane)
         return lane
 
+    def forget(self, lane: Lane, handles: Sequence[Handle]) -> None:
+        """An event loop has ended: nothing is in flight in it any more, and its marks are the control lane's."""
+        self.lanes.remove(lane)
+        for handle in handles:
+            self.handles.remove(handle)
+
     def start(self) -> None:
         """Start everything in the running (control) loop."""
         self.lane.start()

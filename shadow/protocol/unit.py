@@ -12,6 +12,15 @@ class Unit(Protocol):
     A unit stays on the store that its first operation went to, across any step.
     """
 
+    async def read(self, op: Any) -> Any:
+        """A read inside the transaction."""
+
+    async def write(self, op: Any) -> Any:
+        """A write inside the transaction."""
+
+    async def open(self, op: Any) -> Any:
+        """A cursor inside the transaction."""
+
     async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
         """Commit on the unit's store (``on_legacy`` runs the driver's own commit), then settle and sync its marks.
 

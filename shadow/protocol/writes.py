@@ -8,7 +8,7 @@ the settling time, because the write may be applied later than any read that a s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -42,6 +42,7 @@ class Write(Generic[T]):
         changed: False where the result proves that nothing was changed.
         records: the records after the write, where it fixes them.
         acknowledged: False where nobody learns the outcome (w:0).
+        rehearse: tries the write on new before the sync that follows it, where the keys were in sync; never raises.
     """
 
     keys: Sequence[Key | None]
@@ -51,6 +52,7 @@ class Write(Generic[T]):
     changed: Callable[[T], bool] = lambda _: True
     records: Mapping[Key, Record | None] | None = None
     acknowledged: bool = True
+    rehearse: Callable[[T], Coroutine[None, None, None]] | None = None
 
 
 async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
@@ -76,6 +78,8 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
     owing = await _settled(lane, marks, call, result, deadline)
     if awaits:
         await lane.synced(owing, until=deadline)
+    elif call.rehearse is not None and all(held.writes == 1 for held in marks):
+        lane.enqueue_after(call.rehearse(result), owing)
     else:
         lane.enqueue(owing)
     return result

@@ -18,12 +18,17 @@ from shadow_adapters.postgres.control.queries import sql
 class PutPlan(Protocol):
     """The layout's part of a put: CTEs that change nothing unless ``(SELECT ok FROM fence)``."""
 
-    ctes: str
-    args: Sequence[object]
+    @property
+    def ctes(self) -> str: ...
+
+    @property
+    def args(self) -> Sequence[Any]: ...
 
 
 class PutTable(Protocol):
     """What a session needs of an entity's layout."""
+
+    async def prepare(self, conn: Connection) -> None: ...
 
     def plan_put(self, states: Mapping[Key, Record | None], first: int) -> PutPlan: ...
 
@@ -89,6 +94,7 @@ class PostgresSession:
 
     async def put(self, entity: str, term: int, states: Mapping[Key, Record | None], close: Sequence[MarkId]) -> bool:
         table = self._tables[entity]
+        await self._prepare(table)
         plan = table.plan_put(states, 5)
         statement = (
             "WITH fence AS MATERIALIZED (SELECT shadow.enter($1, $2) AS ok), "
@@ -127,6 +133,13 @@ class PostgresSession:
                 raise
             return
         self._connections.give(self._conn)
+
+    async def _prepare(self, table: PutTable) -> None:
+        try:
+            await table.prepare(self._conn)
+        except DOWN as error:
+            self._conn.terminate()
+            raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
 
     async def _fetch(self, statement: str, *args: object) -> list[tuple[Any, ...]]:
         try:

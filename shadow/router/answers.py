@@ -1,0 +1,42 @@
+"""New's answers and failures in the driver's words, and what of an answer is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.errors import AutoReconnect, NetworkTimeout
+
+from shadow.compare.kinds import QUERY, RECORD, RESULT, Call, Shape
+from shadow_adapters.failures import OutcomeUnknown, StoreDown, StoreError
+
+_RETRYABLE = {"errorLabels": ["RetryableWriteError"]}
+
+
+def driver_exception(error: StoreError) -> Exception:
+    """The exception that the driver raises where a store cannot be reached; the text names the store and the fix."""
+    if isinstance(error, OutcomeUnknown):
+        return NetworkTimeout(f"PostgreSQL did not say whether the write was applied ({error})", _RETRYABLE)
+    if isinstance(error, StoreDown):
+        return AutoReconnect(f"PostgreSQL cannot be reached; the call may be repeated ({error})", _RETRYABLE)
+    return error
+
+
+def unsupported_in(reply: Mapping[str, Any]) -> str | None:
+    """The name of what new does not serve, where that is why a reply is an error."""
+    if "unsupported" in reply:
+        return str(reply["unsupported"])
+    return next((str(each["unsupported"]) for each in reply.get("writeErrors", ()) if "unsupported" in each), None)
+
+
+def promise(command: Mapping[str, Any], fixed: bool) -> Call:
+    """What a read promises of its answer. ``fixed``: its filter fixes ``_id``."""
+    name = next(iter(command))
+    if name != "find":
+        return RESULT
+    single = command.get("singleBatch") and abs(command.get("limit", 0)) == 1
+    if fixed:
+        return RECORD if single else QUERY
+    sort = tuple((field, int(way)) for field, way in dict(command.get("sort") or {}).items() if way in (1, -1))
+    chosen = bool(command.get("limit") or command.get("skip"))
+    return Call(Shape.DOCUMENT if single else Shape.DOCUMENTS, sort, chosen)

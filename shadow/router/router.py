@@ -1,0 +1,133 @@
+"""One configured collection's router: from a façade's operation to the store, in three hops.
+
+router    which store, under which view; what is counted and compared
+protocol  mark, write, sync around a write on legacy; the terms of a read on new
+engine    the command on PostgreSQL; on legacy the driver's own method
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shadow.metrics.record import OperationRecord
+from shadow.metrics.table import UNSUPPORTED
+from shadow.ops.base import Op, ReadOp, WriteOp
+from shadow.ops.find import FindOp
+from shadow.protocol.view import View
+from shadow.router import reading, writing
+from shadow.router.cursor import Opened
+from shadow.runtime.loops import LoopEntity
+from shadow_adapters.mongo.outcomes import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from shadow.runtime.runtime import Runtime
+
+R = TypeVar("R")
+
+ROUTERS: weakref.WeakSet[Router] = weakref.WeakSet()
+"""All routers of this process: a child after a fork makes them forget its parent's event loops."""
+
+
+class Router:
+    """The router of one collection; serves every event loop of the process.
+
+    Args:
+        runtime: gives the process's runtime (another one after a fork).
+        name: the entity.
+    """
+
+    def __init__(self, runtime: Callable[[], Runtime], name: str) -> None:
+        self._runtime = runtime
+        self.entity = name
+        self._loops: dict[asyncio.AbstractEventLoop, LoopEntity] = {}
+        self._view: Callable[[], View] | None = None
+        ROUTERS.add(self)
+
+    @property
+    def quiet(self) -> bool:
+        """True while nothing but legacy has a part in any call."""
+        view = self._view
+        return view is not None and view().quiet
+
+    async def read(self, op: ReadOp[R]) -> R:
+        """The answer of the store whose turn it is."""
+        here = await self._here()
+        return await self._measured(here, op, reading.read(here, self._loop(), op))
+
+    async def write(self, op: WriteOp[R]) -> R:
+        """Make the write where the authority is."""
+        here = await self._here()
+        return await self._measured(here, op, writing.write(here, self._loop(), op))
+
+    async def open(self, op: FindOp) -> Opened:
+        """Choose the store of a cursor; it stays there."""
+        here = await self._here()
+        return await reading.open_cursor(here, self._loop(), op)
+
+    async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
+        """Run a method that new does not serve yet, counted by its name."""
+        here = await self._here()
+        here.entity.count_unsupported(name)
+        self._loop().sink.add(UNSUPPORTED, (self.entity, name))
+        return await writing.unserved(here, self._loop(), name, writes, on_legacy)
+
+    def begin(self) -> tuple[LoopEntity, View] | None:
+        """Count a write that goes to legacy directly; None where it must be routed after all. `end` ends it."""
+        here = self._loops.get(asyncio.get_running_loop())
+        if here is None:
+            return None
+        view = here.handle.begin_quiet()
+        return None if view is None else (here, view)
+
+    def end(self, begun: tuple[LoopEntity, View], error: BaseException | None) -> None:
+        """The direct write has ended. One that may still be applied counts as in flight for the settling time."""
+        here, view = begun
+        if error is not None and outcome_of(error) is Outcome.UNKNOWN:
+            here.handle.leave_later(view)
+        else:
+            here.handle.leave(view)
+
+    def reset(self) -> None:
+        """Forget everything that belongs to a process that was forked from."""
+        self._loops = {}
+        self._view = None
+
+    async def _here(self) -> LoopEntity:
+        """This entity in the running loop, ready to be used."""
+        loop = asyncio.get_running_loop()
+        here = self._loops.get(loop)
+        if here is None:
+            runtime = self._runtime()
+            here = (await runtime.loop()).add(runtime.entities[self.entity])
+            self._view = here.handle.view
+            self._loops = {known: each for known, each in self._loops.items() if not known.is_closed()}
+            self._loops[loop] = here
+        if not here.handle.view().known:
+            await self._runtime().refuse_armed(here)
+        return here
+
+    def _loop(self) -> Any:
+        return self._runtime().running_loop()
+
+    async def _measured(self, here: LoopEntity, op: Op[R], answer: Awaitable[reading.Answered[R]]) -> R:
+        """Record what the caller waited, for whom and how it ended."""
+        began = perf_counter()
+        phase: str = here.handle.view().phase
+        store, outcome = "legacy", "failed"
+        try:
+            answered = await answer
+            phase, store, outcome = answered.phase, answered.store, "ok"
+            return answered.value
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except Exception as error:
+            outcome = "failed" if outcome_of(error) is Outcome.UNKNOWN else "refused"
+            raise
+        finally:
+            seconds = perf_counter() - began
+            self._loop().sink.operation(OperationRecord(self.entity, op.name, phase, store, outcome, seconds))

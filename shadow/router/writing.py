@@ -1,0 +1,139 @@
+"""Writes: on legacy inside mark, write, sync; on new in one fenced statement, marked by its outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from shadow.ops.base import WriteOp
+from shadow.protocol.reads import behind, write_fence
+from shadow.protocol.view import View
+from shadow.protocol.writes import Fate, Write
+from shadow.protocol.writes import write as marked_write
+from shadow.router.answers import driver_exception
+from shadow.router.bind import Plan, plan
+from shadow.router.reading import Answered, on_new
+from shadow.router.rehearsing import rehearsal
+from shadow.runtime.loops import Loop, LoopEntity
+from shadow_adapters.contract import NewDebt
+from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown, StoreError
+from shadow_adapters.mongo.outcomes import Outcome, outcome_of
+from shadow_flags.phases import Store
+
+R = TypeVar("R")
+
+_ATTEMPTS = 5
+_FATES = {Outcome.NOTHING: Fate.NOTHING, Outcome.SOME: Fate.SOME, Outcome.UNKNOWN: Fate.UNKNOWN}
+
+
+async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
+    """Make a write where the authority is. Raises the driver's own exceptions."""
+    if op.unit is not None:
+        inside: Answered[R] = await op.unit.write(op)
+        return inside
+    while True:
+        try:
+            view = await here.handle.enter()
+        except StoreDown as error:
+            raise driver_exception(error) from error
+        later = False
+        try:
+            if view.authority is Store.NEW:
+                return Answered(await on_new(loop, here.entity, op, write_fence(view)), "new", view.phase)
+            if not view.marks:
+                return Answered(await op.on_legacy(), "legacy", view.phase)
+            return Answered(await _marked(here, loop, view, op), "legacy", view.phase)
+        except EpochMoved:
+            pass
+        except (StoreDown, OutcomeUnknown) as error:
+            raise driver_exception(error) from error
+        except BaseException as error:
+            later = not view.marks and view.authority is Store.LEGACY and outcome_of(error) is Outcome.UNKNOWN
+            raise
+        finally:
+            if later:
+                here.handle.leave_later(view)
+            else:
+                here.handle.leave(view)
+        await behind(here.handle, view, loop.node.terms)
+
+
+async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
+    """The write inside the protocol; looked up again where the one record that it chose was lost meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        prepared = await plan(op, loop.node.terms.many_limit)
+        if prepared.too_many:
+            return await _too_many(here, loop, view, op)
+        result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared))
+        if prepared.exact or not prepared.keys or not _missed(result) or attempt == _ATTEMPTS - 1:
+            return result
+    raise AssertionError("unreachable: the last attempt returns")
+
+
+def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R]) -> Write[R]:
+    op, keys = prepared.op, prepared.keys
+
+    def fate(error: BaseException) -> Fate:
+        outcome = outcome_of(error)
+        partly = outcome is Outcome.NOTHING and len(keys) > 1
+        return Fate.SOME if partly else _FATES[outcome]
+
+    return Write(
+        keys=keys,
+        apply=op.on_legacy,
+        fate=fate,
+        changed=op.changed,
+        records=op.whole(),
+        acknowledged=op.acknowledged,
+        rehearse=rehearsal(here, loop, view, op, keys),
+    )
+
+
+def _missed(result: Any) -> bool:
+    """Whether a single-record write found its record no longer matching."""
+    counts = [getattr(result, name, None) for name in ("matched_count", "deleted_count")]
+    if getattr(result, "upserted_id", None) is not None or not getattr(result, "acknowledged", True):
+        return False
+    known = [count for count in counts if count is not None]
+    return result is None or (bool(known) and sum(known) == 0)
+
+
+async def _too_many(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
+    """Above the limit of keys: one debt for the entity, then the write as the caller wrote it."""
+    await _owe(here, loop, f"{op.name} of more than {loop.node.terms.many_limit} records")
+    return await op.on_legacy()
+
+
+async def _owe(here: LoopEntity, loop: Loop, reason: str) -> None:
+    """A debt that is durable before the write that it covers, payable once that has surely been applied."""
+    debt = NewDebt(here.entity.name, reason, settle=loop.node.terms.settle)
+    while True:
+        try:
+            await loop.control.owe([debt])
+            return
+        except StoreError:
+            # The journal covers the whole entity while PostgreSQL is away; in read_new others would not see it.
+            if not here.handle.view().awaits or loop.node.membership.surely_lapsed():
+                loop.node.journal.owe(here.entity.name, reason, loop.node.server_time())
+                return
+            await asyncio.sleep(loop.node.terms.renew / 10)
+
+
+async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
+    """A method that only legacy serves. A write among them leaves a debt; where new is the authority it is refused."""
+    try:
+        view = await here.handle.enter()
+    except StoreDown as error:
+        raise driver_exception(error) from error
+    try:
+        if view.authority is Store.NEW:
+            raise NotImplementedError(
+                f"{name} is not served by PostgreSQL yet, and {here.entity.name} is in phase {view.phase}: "
+                "step back to read_new, or use a served method"
+            )
+        if writes and view.marks:
+            await _owe(here, loop, f"{name} is not served by new")
+        return await on_legacy()
+    finally:
+        here.handle.leave(view)

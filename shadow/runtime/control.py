@@ -1,0 +1,238 @@
+"""The control thread: leases, flags, conducting, reconciling, backfills, in a loop and on connections of its own.
+
+A blocked loop of the application does not lapse the lease, since nothing here runs in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shadow.config import ProtocolSettings, Settings
+from shadow.logs import log
+from shadow.metrics import table
+from shadow.metrics.sink import Sink
+from shadow.protocol.node import Node, Wishes
+from shadow.protocol.settings import Terms
+from shadow.runtime.entity import Entity
+from shadow.runtime.evidence import evidence, seen
+from shadow.runtime.identity import surely_gone, this_process
+from shadow.runtime.observer import Told
+from shadow.stores import mongo_client
+from shadow_adapters.contract import Burden, EntityState, Fleet
+from shadow_adapters.mongo.store import MongoStore
+from shadow_adapters.postgres.control import PostgresControl
+from shadow_adapters.postgres.layouts import Layout
+from shadow_adapters.postgres.pool import create_pool
+from shadow_adapters.postgres.records import PostgresRecords
+from shadow_flags.gates import Budgets, blockers
+from shadow_flags.phases import Phase
+from shadow_flags.sources.base import Source
+from shadow_flags.sources.static import StaticSource
+from shadow_flags.sources.unleash import UnleashSource
+
+_FACTS_EVERY = 1.0
+
+
+def terms_of(settings: ProtocolSettings) -> Terms:
+    """The protocol's terms from the configuration."""
+    return Terms(
+        lease=settings.lease_seconds,
+        renew=settings.renew_seconds,
+        settle=settings.settle_seconds,
+        mark_budget=settings.mark_budget_ms / 1000,
+        sync_timeout=settings.sync_timeout_ms / 1000,
+        fence=settings.fence_seconds,
+        fence_limit=settings.fence_limit_seconds,
+        many_limit=settings.many_limit,
+        queue_keys=settings.queue_keys,
+        queue_bytes=settings.queue_bytes,
+        sync_batch=settings.sync_batch,
+        sync_delay=settings.sync_delay_ms / 1000,
+        retention=settings.mark_retention_seconds,
+        backfill_chunk=settings.backfill_chunk,
+    )
+
+
+class ControlThread:
+    """Runs a `Node` in a daemon thread. Make it, then `start` it; `stop` leaves the fleet.
+
+    Attributes:
+        node: this process in the fleet; there once `ready` is set.
+        told: what blocks, how long fences took, how far backfills are.
+    """
+
+    def __init__(
+        self, settings: Settings, entities: dict[str, Entity], layouts: Mapping[str, Layout], sink: Sink
+    ) -> None:
+        assert settings.stores.postgres is not None
+        self._settings = settings
+        self._dsn = settings.stores.postgres.get_secret_value()
+        self._entities = entities
+        self._layouts = layouts
+        self._sink = sink
+        self._legacy: dict[str, MongoStore] = {}
+        self._new: dict[str, PostgresRecords] = {}
+        self.told = Told(sink)
+        self.ready = threading.Event()
+        self.failure: BaseException | None = None
+        self.node: Node
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event
+        self._thread = threading.Thread(target=self._run, name="shadow-control", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Leave the fleet cleanly, and end the thread."""
+        if self.loop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._ending.set)
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:
+            self.failure = error
+            log.error("control thread ended", error=error)
+        finally:
+            self.ready.set()
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        settings = self._settings.protocol
+        me = this_process()
+        pool = await create_pool(self._dsn, min_size=0, max_size=4, role="jobs", asynchronous_commit=False)
+        self._client = mongo_client(self._settings)
+        control = PostgresControl(self._dsn, me.id, self._layouts, settle_seconds=settings.settle_seconds)
+        self._control, self._pool = control, pool
+        folder = settings.journal or Path(tempfile.gettempdir()) / "shadow"
+        self.node = Node(
+            me,
+            folder,
+            terms_of(settings),
+            control,
+            self._legacy.__getitem__,
+            self._new.__getitem__,
+            Wishes(aim=self._aim, blocked=self._blocked, gone=surely_gone, order=self._order),
+            self.told,
+            journal_bytes=settings.journal_max_bytes,
+            clock=time.monotonic,
+        )
+        for entity in list(self._entities.values()):
+            self._take(entity)
+        source = await self._start_source()
+        self.node.start()
+        self.ready.set()
+        await self._chores(source)
+        await self.node.stop()
+        await source.close()
+        await control.disconnect()
+        await pool.close()
+        await self._client.close()
+
+    def add(self, entity: Entity) -> None:
+        """Let the node take part in an entity that appeared later. From any thread."""
+        assert self.loop is not None
+        if threading.current_thread() is self._thread:
+            self._take(entity)
+        else:
+            self.loop.call_soon_threadsafe(self._take, entity)
+
+    def _take(self, entity: Entity) -> None:
+        self._legacy[entity.name] = MongoStore(self._client, entity.database, entity.collection, entity.name)
+        self._new[entity.name] = PostgresRecords(self._pool, entity.layout)
+        self.node.add(entity.name)
+
+    async def _chores(self, source: Source) -> None:
+        """Keep the flags' wishes, facts and gauges fresh until the end."""
+        while not self._ending.is_set():
+            for entity in list(self._entities.values()):
+                entity.wanted = source.snapshot(entity.flag)
+            try:
+                if self.node.membership.fleet is not None:
+                    await self._control.state_facts(self.node.me.id, seen(list(self._entities.values())))
+                await self._gauges()
+            except Exception as error:
+                log.debug("facts not stored", error=error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FACTS_EVERY):
+                    await self._ending.wait()
+
+    async def _start_source(self) -> Source:
+        flags = self._settings.flags
+        names = list(self._settings.entities)
+        source: Source
+        if flags.source == "unleash":
+            assert flags.url is not None and flags.token is not None
+            source = UnleashSource(
+                flags.url,
+                flags.token.get_secret_value(),
+                names,
+                environment=flags.environment,
+                refresh_seconds=flags.refresh_seconds,
+                cache=flags.cache,
+            )
+        else:
+            assert self._settings.path is not None
+            source = StaticSource(self._settings.path, names)
+        loop = asyncio.get_running_loop()
+
+        def refresh() -> None:
+            for entity in list(self._entities.values()):
+                entity.wanted = source.snapshot(entity.flag)
+
+        await source.start(lambda: loop.call_soon_threadsafe(refresh))
+        refresh()
+        return source
+
+    def _aim(self, entity: str, settled: Phase) -> Phase | None:
+        found = self._entities.get(entity)
+        if found is None or not found.wanted.known:
+            return None
+        return found.wanted.aim(settled)
+
+    async def _blocked(self, state: EntityState, target: Phase, burden: Burden, fleet: Fleet) -> list[str]:
+        facts = await self._control.facts(state.entity)
+        return blockers(target, evidence(state, burden, fleet, facts), Budgets())
+
+    def _order(self) -> Sequence[str]:
+        """The entities, parents before children."""
+        done: list[str] = []
+
+        def visit(name: str) -> None:
+            entity = self._entities.get(name)
+            if entity is None or name in done:
+                return
+            for parent in entity.settings.parents:
+                if parent != name:
+                    visit(parent)
+            done.append(name)
+
+        for name in list(self._entities):
+            visit(name)
+        return done
+
+    async def _gauges(self) -> None:
+        node, sink = self.node, self._sink
+        sink.set(table.JOURNAL_BYTES, (), node.journal.size)
+        for name in list(self._entities):
+            view = node.views.get(name)
+            if view is None or not view.known:
+                continue
+            sink.set(table.PHASE, (name,), view.phase.rank)
+            sink.set(table.EPOCH, (name,), view.epoch)
+            if node.conductor.conducting:
+                burden = await self._control.burden(name)
+                sink.set(table.OPEN_MARKS, (name,), burden.marks)
+                sink.set(table.DEBTS, (name,), burden.debts)
+                sink.set(table.REFUSED_KEYS, (name,), burden.refused)

@@ -1,0 +1,64 @@
+"""One configured collection in this process: what is the same for every event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shadow.compare.account import Account
+from shadow.compare.confidence import RateBound
+from shadow.config import EntitySettings
+from shadow.metrics.sink import Sink
+from shadow.protocol.view import View
+from shadow.schema import layout_of
+from shadow_adapters.postgres.engine import Engine
+from shadow_flags.phases import Phase
+from shadow_flags.routes import Routes, effective, uniform
+from shadow_flags.sources.base import Wanted
+
+_ALPHA = 0.05
+
+
+class Entity:
+    """A collection that is migrated as one.
+
+    Attributes:
+        flag: the name under which flags know it (a pattern's entity, for a collection of a pattern).
+        database, collection: where it lies in MongoDB.
+        wanted: what flags last said.
+        unsupported: calls that only legacy could serve, by name.
+    """
+
+    def __init__(self, settings: EntitySettings, flag: str, database: str, collection: str, sink: Sink) -> None:
+        self.name = settings.name
+        self.flag = flag
+        self.settings = settings
+        self.database = database
+        self.collection = collection
+        self.layout = layout_of(settings)
+        self.engine = Engine(settings.name, collection, self.layout)
+        self.account = Account(settings.name, sink)
+        self.bound = RateBound(_ALPHA)
+        self.rehearsed = RateBound(_ALPHA)
+        self.wanted = Wanted(routes=uniform(Phase.LEGACY), known=False)
+        self.unsupported: dict[str, int] = {}
+        self._routes: tuple[Any, View | None, Routes] = (None, None, uniform(Phase.LEGACY))
+
+    def routes(self, view: View) -> Routes:
+        """What each bucket may use now: what flags want, clamped to where the fleet is."""
+        wanted = self.wanted
+        known_for, seen, routes = self._routes
+        if known_for is not wanted or seen is not view:
+            base = uniform(Phase.DUAL_WRITE) if wanted.off else wanted.routes
+            if not wanted.known:
+                base = uniform(view.phase)
+            routes = effective(base, view.phase, view.step)
+            self._routes = (wanted, view, routes)
+        return routes
+
+    def setting(self, name: str) -> Any:
+        """A setting that the flag may override (``sample_rate``, ``rehearse``)."""
+        return self.wanted.routes.settings.get(name, getattr(self.settings, name))
+
+    def count_unsupported(self, name: str) -> None:
+        """One more call that new does not serve."""
+        self.unsupported[name] = self.unsupported.get(name, 0) + 1

@@ -1,0 +1,56 @@
+"""What the gates are asked about: what this process has seen, told to the fleet, and what the fleet has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shadow.compare.confidence import upper_bound
+from shadow.runtime.entity import Entity
+from shadow_adapters.contract import Burden, EntityState, Fleet
+from shadow_flags.gates import Evidence
+
+_ALPHA = 0.05
+_UNSUPPORTED = "unsupported:"
+
+Facts = dict[str, tuple[float, float]]
+
+
+def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
+    """What this process has seen of its entities, as facts for control."""
+    found: dict[tuple[str, str], float] = {}
+    for entity in entities:
+        found |= {
+            (entity.name, "compared"): entity.bound.compared,
+            (entity.name, "mismatches"): entity.bound.mismatches,
+            (entity.name, "rehearsed"): entity.rehearsed.compared,
+            (entity.name, "rehearsal_mismatches"): entity.rehearsed.mismatches,
+        }
+        for name, count in list(entity.unsupported.items()):
+            found[entity.name, _UNSUPPORTED + name] = count
+    return found
+
+
+def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> Evidence:
+    """The evidence of the whole fleet for one entity."""
+
+    def total(name: str) -> int:
+        return int(facts.get(name, (0.0, 0.0))[0])
+
+    def rate(mismatches: str, compared: str) -> float | None:
+        return upper_bound(total(mismatches), total(compared), _ALPHA) if total(compared) else None
+
+    left = total("verify_missing") + total("verify_extra") + total("verify_different")
+    return Evidence(
+        backfill=state.backfill,
+        oldest_mark_age=0.0 if burden.oldest_mark is None else fleet.now - burden.oldest_mark,
+        refused=burden.refused,
+        debts=burden.debts,
+        unsupported={
+            name.removeprefix(_UNSUPPORTED): int(count)
+            for name, (count, _) in facts.items()
+            if name.startswith(_UNSUPPORTED)
+        },
+        mismatch_rate=rate("mismatches", "compared"),
+        rehearsal_rate=rate("rehearsal_mismatches", "rehearsed"),
+        verify_clean=total("verify_compared") > 0 and left == 0,
+    )

@@ -1,0 +1,169 @@
+"""What one event loop of the application needs: its lane, its pools, its clients, and each entity as it sees it.
+
+Everything here belongs to one event loop and ends with it: a guard task closes it when the loop cancels its tasks at
+the end (`asyncio.run`). Marks that are still open then are taken over by the control thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pymongo import AsyncMongoClient
+
+from shadow.compare.judge import Judge
+from shadow.compare.report import Report
+from shadow.compare.samples import Sampler
+from shadow.compare.worker import Comparer, Limits
+from shadow.config import Settings
+from shadow.metrics.sink import Sink
+from shadow.protocol.handle import Handle
+from shadow.protocol.lane import Lane
+from shadow.protocol.node import Node
+from shadow.runtime.entity import Entity
+from shadow.stores import driver_info
+from shadow_adapters.contract import Key
+from shadow_adapters.mongo.store import MongoStore
+from shadow_adapters.postgres.control import PostgresControl
+from shadow_adapters.postgres.layouts import Layout
+from shadow_adapters.postgres.pool import Pool, create_pool
+from shadow_adapters.postgres.samples import NewSample, insert_samples
+
+_FLUSH = 1.0
+_PAUSE = 0.05
+_KEPT_SAMPLES = 100
+
+
+class LoopEntity:
+    """An entity in one event loop: its handle, and who compares for it."""
+
+    def __init__(self, entity: Entity, handle: Handle, comparer: Comparer, report: Report, rehearsals: Report) -> None:
+        self.entity = entity
+        self.handle = handle
+        self.comparer = comparer
+        self.report = report
+        self.rehearsals = rehearsals
+        self.rehearsing = 0
+
+
+class Loop:
+    """Shadow in one event loop. Made inside it by `Loop.open`."""
+
+    def __init__(self, settings: Settings, node: Node, pool: Pool, layouts: Mapping[str, Layout], sink: Sink) -> None:
+        assert settings.stores.postgres is not None and settings.stores.mongo is not None
+        self.settings = settings
+        self.node = node
+        self.pool = pool
+        self.sink = sink
+        self.entities: dict[str, LoopEntity] = {}
+        self._stores: dict[str, MongoStore] = {}
+        self._client: AsyncMongoClient[Any] = AsyncMongoClient(
+            settings.stores.mongo.get_secret_value(), driver=driver_info()
+        )
+        self.control = PostgresControl(
+            settings.stores.postgres.get_secret_value(),
+            node.me.id,
+            layouts,
+            settle_seconds=node.terms.settle,
+        )
+        self.lane: Lane = node.new_lane(self.control, self._stores.__getitem__)
+        self._guard: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, node: Node, layouts: Mapping[str, Layout], sink: Sink) -> Loop:
+        """Start Shadow in the running loop. Needs neither store to be there."""
+        assert settings.stores.postgres is not None
+        pool = await create_pool(
+            settings.stores.postgres.get_secret_value(),
+            min_size=0,
+            max_size=settings.protocol.pool_size,
+            role="data",
+            asynchronous_commit=False,
+        )
+        loop = cls(settings, node, pool, layouts, sink)
+        loop.lane.start()
+        loop._guard = asyncio.get_running_loop().create_task(loop._watch())
+        return loop
+
+    def add(self, entity: Entity) -> LoopEntity:
+        """Let the loop take part in an entity."""
+        found = self.entities.get(entity.name)
+        if found is None:
+            self._stores[entity.name] = MongoStore(self._client, entity.database, entity.collection, entity.name)
+            sampler = Sampler(entity.name, self._storing(entity), self.sink)
+            report = Report(entity.name, self.sink, sampler, entity.bound)
+            rehearsals = Report(entity.name, self.sink, sampler, entity.rehearsed)
+            handle = self.node.handle(entity.name)
+            found = LoopEntity(entity, handle, self._comparer(entity, report), report, rehearsals)
+            self.entities[entity.name] = found
+        return found
+
+    def store(self, entity: str) -> MongoStore:
+        """The entity's legacy store."""
+        return self._stores[entity]
+
+    async def is_marked(self, entity: str, key: Key | None) -> bool:
+        """Whether a mark of the key (None: any of the entity) or a debt is open."""
+        sql = (
+            "SELECT EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.closed_at IS NULL "
+            "AND ($2::bytea IS NULL OR m.key IS NULL OR m.key = $2)) "
+            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
+        )
+        async with self.pool.connection() as conn:
+            return bool(await conn.fetchval(sql, entity, key))
+
+    def _comparer(self, entity: Entity, report: Report) -> Comparer:
+        async def marked(key: Key | None) -> bool:
+            return await self.is_marked(entity.name, key)
+
+        async def repair(key: Key | None) -> None:
+            if key is not None:
+                await self.repair(entity.name, key)
+
+        return Comparer(
+            account=entity.account,
+            judge=Judge(is_open=marked, expiring=lambda _: False, pause=_PAUSE),
+            limits=Limits(count=self.settings.protocol.compare_queue),
+            on_verdict=report.verdict,
+            on_mismatch=repair,
+            on_error=report.error,
+        )
+
+    def _storing(self, entity: Entity) -> Callable[[Sequence[NewSample]], Awaitable[None]]:
+        async def store(samples: Sequence[NewSample]) -> None:
+            async with self.pool.connection() as conn:
+                await insert_samples(conn, entity.name, samples, keep=_KEPT_SAMPLES)
+
+        return store
+
+    async def repair(self, entity: str, key: Key) -> None:
+        """Mark a key whose records were seen to differ, and sync it."""
+        handle = self.entities[entity].handle
+        marks = await self.lane.marker.mark(handle.view, [key])
+        for held in marks:
+            self.lane.book.settle(held)
+        self.lane.enqueue(marks)
+
+    async def close(self) -> None:
+        """End Shadow in this loop. What is queued stays marked."""
+        for each in self.entities.values():
+            await each.comparer.close()
+        await self.lane.stop()
+        self.node.forget(self.lane, [each.handle for each in self.entities.values()])
+        await self.control.disconnect()
+        await self.pool.close()
+        await self._client.close()
+
+    async def _watch(self) -> None:
+        """Flush samples now and then; close everything when the loop ends."""
+        try:
+            while True:
+                await asyncio.sleep(_FLUSH)
+                for each in self.entities.values():
+                    try:
+                        await each.report.flush()
+                    except Exception:  # counted by the sampler; samples must not end the watch
+                        continue
+        finally:
+            await self.close()

@@ -1,0 +1,196 @@
+"""Shadow in this process: one configuration, one control thread, one `Loop` for each event loop that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from typing import Any
+
+from pymongo.errors import AutoReconnect
+
+from shadow.config import EntitySettings, Settings, load
+from shadow.metrics.events import EventSink
+from shadow.metrics.prometheus import sink as prometheus_sink
+from shadow.metrics.sink import Fanout, Sink
+from shadow.router.router import ROUTERS, Router
+from shadow.router.unit import TransactionUnit
+from shadow.runtime.control import ControlThread
+from shadow.runtime.entity import Entity
+from shadow.runtime.loops import Loop, LoopEntity
+from shadow_adapters.failures import StoreDown
+from shadow_adapters.postgres.layouts import Layout
+
+_JOIN_SECONDS = 3.0
+_GLANCE = 0.01
+
+
+class Runtime:
+    """One process's runtime. `current` gives it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.sink: Sink = Fanout([prometheus_sink(), EventSink()])
+        self.entities: dict[str, Entity] = {}
+        self.layouts: dict[str, Layout] = {}
+        for configured in settings.entities.values():
+            if configured.legacy.mongo is not None and not configured.legacy.is_pattern:
+                database, _, collection = configured.legacy.mongo.partition(".")
+                self._add(configured, database, collection)
+        self._loops: dict[asyncio.AbstractEventLoop, Loop] = {}
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Future[Loop]] = {}
+        self._lock = threading.Lock()
+        self.control = ControlThread(settings, self.entities, self.layouts, self.sink)
+        self._started = False
+
+    def start(self) -> None:
+        """Start the control thread; needs no store to be there."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                self.control.start()
+
+    def stop(self) -> None:
+        """Leave the fleet cleanly."""
+        self.control.stop()
+
+    def router(self, database: str, collection: str) -> Router | None:
+        """The router of a configured collection, None for every other one."""
+        settings = self.settings.entity_for(database, collection)
+        if settings is None:
+            return None
+        if settings.name not in self.entities:
+            self._add(settings, database, collection)
+            if self.control.ready.is_set():
+                self.control.add(self.entities[settings.name])
+        return Router(current, settings.name)
+
+    def entity_of(self, database: str, collection: str) -> str:
+        """The name of a configured collection's entity."""
+        settings = self.settings.entity_for(database, collection)
+        assert settings is not None
+        return settings.name
+
+    async def loop(self) -> Loop:
+        """Shadow in the running loop, started when first asked for; waits a moment for the first lease."""
+        running = asyncio.get_running_loop()
+        found = self._loops.get(running)
+        if found is not None:
+            return found
+        opening = self._opening.get(running)
+        if opening is None:
+            opening = self._opening[running] = asyncio.ensure_future(self._open(running))
+        return await asyncio.shield(opening)
+
+    def running_loop(self) -> Loop:
+        """As `loop`, where it was asked for before."""
+        return self._loops[asyncio.get_running_loop()]
+
+    async def refuse_armed(self, here: LoopEntity) -> None:
+        """While this process does not know the phase: refuse an entity whose authority may be elsewhere.
+
+        Raises `pymongo.errors.AutoReconnect`.
+        """
+        if await self._loops[asyncio.get_running_loop()].store(here.entity.name).armed():
+            raise AutoReconnect(
+                f"the phase of {here.entity.name} is not known while PostgreSQL is away, and its authority may have "
+                "moved there: bring PostgreSQL back"
+            )
+
+    def _add(self, settings: EntitySettings, database: str, collection: str) -> None:
+        flag = settings.name
+        if flag not in self.settings.entities:
+            flag = flag.removesuffix(f".{database}.{collection}")
+        entity = Entity(settings, flag, database, collection, self.sink)
+        self.layouts[settings.name] = entity.layout
+        self.entities[settings.name] = entity
+
+    async def _open(self, running: asyncio.AbstractEventLoop) -> Loop:
+        self.start()
+        limit = running.time() + _JOIN_SECONDS
+        while not self.control.ready.is_set() or not self._joined():
+            if self.control.failure is not None:
+                raise StoreDown("Shadow's control thread has ended") from self.control.failure
+            if running.time() > limit and self.control.ready.is_set():
+                break
+            await asyncio.sleep(_GLANCE)
+        loop = await Loop.open(self.settings, self.control.node, self.layouts, self.sink)
+        self._loops[running] = loop
+        self._opening.pop(running, None)
+        return loop
+
+    def _joined(self) -> bool:
+        return self.control.node.membership.fleet is not None
+
+
+class Binding:
+    """A client's tie to the runtime (`shadow.facade.contract.Binding`)."""
+
+    def __init__(self) -> None:
+        self._routers: dict[tuple[str, str], Router | None] = {}
+
+    def router(self, database: str, collection: str) -> Router | None:
+        """The collection's router, None if it is not configured."""
+        where = (database, collection)
+        if where not in self._routers:
+            self._routers[where] = current().router(database, collection)
+        return self._routers[where]
+
+    def unit(self, driver_session: Any) -> TransactionUnit:
+        """The unit of the transaction that the session has just started."""
+        return TransactionUnit(current)
+
+
+_current: Runtime | None = None
+_lock = threading.Lock()
+
+
+def current() -> Runtime:
+    """This process's runtime, made from the configuration file when first asked for. Raises `ConfigError`."""
+    global _current
+    with _lock:
+        if _current is None:
+            _current = Runtime(load())
+            atexit.register(_current.stop)
+        return _current
+
+
+def install(settings: Settings) -> Runtime:
+    """Use these settings in this process instead of the configuration file; before the first routed call."""
+    global _current
+    with _lock:
+        _current = Runtime(settings)
+        atexit.register(_current.stop)
+        return _current
+
+
+def attach(kind: str, client: Any) -> Binding:
+    """A façade client's binding. ``kind`` is ``motor`` or ``pymongo``."""
+    return Binding()
+
+
+def uninstall() -> None:
+    """Leave the fleet, and let the next call begin anew."""
+    global _current
+    with _lock:
+        leaving, _current = _current, None
+    if leaving is not None:
+        atexit.unregister(leaving.stop)
+        leaving.stop()
+    for router in list(ROUTERS):
+        router.reset()
+
+
+def _after_fork() -> None:
+    """A child has its own identity, thread, pools and metrics: what it inherited belongs to its parent."""
+    global _current, _lock
+    _lock = threading.Lock()
+    if _current is not None:
+        atexit.unregister(_current.stop)
+        _current = None
+    for router in list(ROUTERS):
+        router.reset()
+
+
+os.register_at_fork(after_in_child=_after_fork)
