@@ -11,8 +11,11 @@ from bson.datetime_ms import DatetimeMS
 from shadow_adapters.contract import Fence
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.commands.count import aggregate, count
+from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
 from shadow_adapters.postgres.commands.find import FindCursor, find
+from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
 from shadow_adapters.postgres.commands.update import update
 from shadow_adapters.postgres.layouts.base import Layout
@@ -26,6 +29,11 @@ COMMANDS: Final[dict[str, Handler]] = {
     "insert": insert,
     "update": update,
     "delete": delete,
+    "findAndModify": find_and_modify,
+    "findandmodify": find_and_modify,
+    "aggregate": aggregate,
+    "count": count,
+    "createIndexes": create_indexes,
 }
 
 

@@ -36,6 +36,14 @@ class PutPlan(NamedTuple):
     args: list[Any]
 
 
+class ScanPart(NamedTuple):
+    """Rows that meet a condition, in an order that is the byte keys', behind a position (empty: from the start)."""
+
+    condition: str
+    order: str
+    position: tuple[Any, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One written column: its quoted name, the type it is sent as, and the cast to its own type where they differ."""
@@ -136,8 +144,8 @@ class Layout(ABC):
         """Name of the unique index that ``document`` violated, and the values in the way by field path."""
 
     @abstractmethod
-    def scan_sql(self) -> list[tuple[str, str]]:
-        """Row conditions and orders that, one after another, give all rows in byte-key order."""
+    def scan_parts(self, after: Key | None) -> list[ScanPart]:
+        """The rows behind ``after`` in byte-key order, as scans that follow each other."""
 
     def plan_put(self, states: Mapping[Key, Record | None], first: int) -> PutPlan:
         """CTEs that make the table's rows equal to ``states`` (None: delete), parameters numbered from ``first``.
@@ -189,26 +197,17 @@ class Layout(ABC):
         """The next ``limit`` records behind ``after`` in the order of their byte keys. Empty at the end."""
         await self.prepare(conn)
         found: list[tuple[Key, Record]] = []
-        for condition, order in self.scan_sql():
-            args: list[Any] = [limit - len(found)]
-            if after is not None:
-                position = self.scan_position(condition, after)
-                if position is None:
-                    continue
-                args += position
-            more = f"AND {order} > $2::{self.id_type}" if len(args) > 1 else ""
+        for part in self.scan_parts(after):
+            args = [limit - len(found), *part.position]
+            more = f"AND {part.order} > $2::{self.id_type}" if part.position else ""
             sql = (
                 f"SELECT t.{self.id}, {self.stored} FROM {self.table} AS t "
-                f"WHERE {condition} {more} ORDER BY {order} LIMIT $1"
+                f"WHERE {part.condition} {more} ORDER BY {part.order} LIMIT $1"
             )
             found += [(self.key_of(row[0]), self.record(row[1:])) for row in await fetch(conn, sql, *args)]
             if len(found) >= limit:
                 break
         return found
-
-    def scan_position(self, condition: str, after: Key) -> list[Any] | None:
-        """Where to go on under a condition of `scan_sql`: the last id, nothing (from its start), or None (past it)."""
-        return [self.id_of(after)]
 
     async def insert_absent(
         self, conn: Connection, entity: str, epoch: int, records: Mapping[Key, Record]

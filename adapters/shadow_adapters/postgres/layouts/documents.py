@@ -22,7 +22,7 @@ from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
 from shadow_adapters.postgres.errors import key_detail
-from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, fetch, qualified
+from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
 from shadow_adapters.postgres.layouts.projection import project
 from shadow_adapters.postgres.layouts.terms import Index
 from shadow_adapters.postgres.pool import Connection
@@ -127,8 +127,8 @@ class DocumentsLayout(Layout):
     def rows(self, states: Mapping[Key, Record]) -> list[Sequence[Any]]:
         return [self.row(key, decode(record), record) for key, record in states.items()]
 
-    def scan_sql(self) -> list[tuple[str, str]]:
-        return [("true", "t.k")]
+    def scan_parts(self, after: Key | None) -> list[ScanPart]:
+        return [ScanPart("true", "t.k", () if after is None else (after,))]
 
     # -- unique terms
 

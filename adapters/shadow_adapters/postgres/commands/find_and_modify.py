@@ -1,0 +1,76 @@
+"""``findAndModify``: change the first record in an order, and return it as it was or as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.bson.update import Update, check_update
+from shadow_adapters.failures import CommandFailure, Refused
+from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.changes import Changed, change_one
+from shadow_adapters.postgres.commands.fields import check_fields, document
+from shadow_adapters.postgres.commands.insert import write_failure
+from shadow_adapters.postgres.commands.update import editor, upsert
+from shadow_adapters.postgres.query import Document, compile_query
+from shadow_adapters.postgres.replies import Reply
+
+_SERVED: Final = frozenset(
+    (
+        "findAndModify",
+        "findandmodify",
+        "query",
+        "sort",
+        "remove",
+        "update",
+        "new",
+        "fields",
+        "upsert",
+        "collation",
+        "bypassDocumentValidation",
+    )
+)
+_REFUSED: Final = frozenset(("arrayFilters", "let", "encryptionInformation"))
+
+
+async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
+    """Run the command. Raises `CommandFailure`, `EpochMoved`, `StoreDown`, `OutcomeUnknown`."""
+    check_fields(command, "findAndModify", _SERVED, _REFUSED)
+    removing, new = bool(command.get("remove")), bool(command.get("new"))
+    if removing == ("update" in command):
+        raise CommandFailure(9, "Either an update or remove=true must be specified")
+    if removing and (new or command.get("upsert")):
+        raise CommandFailure(9, "Cannot specify both new=true or upsert=true and remove=true")
+    project = compile_projection(command.get("fields"))
+    if removing:
+        removed = await _change(call, command, None)
+        value = project(removed.before) if removed else None
+        return {"lastErrorObject": {"n": int(removed is not None)}, "value": value, "ok": 1.0}
+    changed, created = await _update(call, command, check_update(command["update"]))
+    after = changed.after if changed else created
+    found = after if new else changed.before if changed else None
+    outcome: Reply = {"n": int(after is not None), "updatedExisting": changed is not None}
+    outcome |= {"upserted": created["_id"]} if created else {}
+    return {"lastErrorObject": outcome, "value": project(found) if found is not None else None, "ok": 1.0}
+
+
+async def _update(call: Call, command: Mapping[str, Any], change: Update) -> tuple[Changed | None, Document | None]:
+    """What was changed, or what an upsert created."""
+    while True:
+        changed = await _change(call, command, change)
+        if changed is not None or not command.get("upsert"):
+            return changed, None
+        created = await upsert(call, document(command, "query"), change)
+        if created is not None:
+            return None, created
+
+
+async def _change(call: Call, command: Mapping[str, Any], change: Update | None) -> Changed | None:
+    filter = document(command, "query")
+    query = compile_query(call, call.write_gate(), filter, sort=document(command, "sort"), limit=1)
+    last: list[Document] = []
+    try:
+        return await change_one(call, query, (lambda _: None) if change is None else editor(call, change, last))
+    except Refused as refused:
+        raise write_failure(call, refused, last[-1] if last else {}) from None

@@ -1,0 +1,178 @@
+"""The layout of a real table: rows as a database designer made them, and what they cannot say in ``_rest``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from shadow_adapters.bson.codec import decode, encode
+from shadow_adapters.contract import Key, Record
+from shadow_adapters.failures import Refused, StoreDown, StoreError
+from shadow_adapters.postgres.compiler.table import TableResolver
+from shadow_adapters.postgres.errors import key_detail
+from shadow_adapters.postgres.layouts.base import Column, Layout, ScanPart, fetch, qualified, quoted
+from shadow_adapters.postgres.layouts.columns import Codec, IntegerCodec, TextCodec, UuidCodec, codec_of
+from shadow_adapters.postgres.layouts.embedding import KEY_FUNCTIONS
+from shadow_adapters.postgres.layouts.ids import IdColumn, IntegerId, TextId, UuidId
+from shadow_adapters.postgres.layouts.rest import join, split, tree_of
+from shadow_adapters.postgres.pool import Connection
+
+if TYPE_CHECKING:
+    from shadow_adapters.postgres.compiler.resolver import Resolver
+
+REST = "_rest"
+
+_TYPES = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute AS a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+class TableLayout(Layout):
+    """Documents as rows of a table that exists already.
+
+    Args:
+        id_column: the primary key (or a unique column), which holds ``_id``.
+        columns: the column of each field path. Raises `ValueError` where one path lies inside another.
+    """
+
+    def __init__(self, entity: str, table: str, id_column: str, columns: Mapping[str, str]) -> None:
+        self.entity = entity
+        self.table = qualified(table)
+        self.id = quoted(id_column)
+        self.paths = ("_id", *(path for path in columns if path != "_id"))
+        self.names = (id_column, *(column for path, column in columns.items() if path != "_id"))
+        self.tree = tree_of(self.paths)
+        self.stored = ", ".join(f"t.{quoted(name)}" for name in (*self.names, REST))
+        self.codecs: tuple[Codec, ...] = ()
+        self._columns: tuple[Column, ...] = ()
+        self._id: IdColumn = TextId("")
+        self._resolver: Resolver | None = None
+
+    @property
+    def resolver(self) -> Resolver:
+        if self._resolver is None:
+            raise RuntimeError(f"the layout of {self.entity} has not been prepared")
+        return self._resolver
+
+    # -- the schema
+
+    def ddl(self) -> list[str]:
+        return [*KEY_FUNCTIONS, f"ALTER TABLE {self.table} ADD COLUMN IF NOT EXISTS {REST} jsonb"]
+
+    def key_sql(self, row: str) -> str:
+        return f"shadow_documents.key_of({row}.{self.id})"
+
+    async def check(self, conn: Connection) -> list[str]:
+        types = await self._types(conn)
+        if not types:
+            return [f"table {self.table} of entity {self.entity} does not exist"]
+        problems = []
+        for path, name in zip(self.paths, self.names, strict=True):
+            if name not in types:
+                problems.append(f"{self.table} has no column {name}, which {path} is mapped to")
+            elif codec_of(types[name]) is None:
+                problems.append(
+                    f"{self.table}.{name} is {types[name]}, which {path} cannot be kept in: leave it unmapped"
+                )
+            elif path == "_id" and _id_column("", codec_of(types[name])) is None:
+                problems.append(f"{self.table}.{name} is {types[name]}; a key is kept in uuid, text or integer columns")
+        if types.get(REST) != "jsonb":
+            problems.append(f"{self.table} has no column {REST} of type jsonb: run `shadow schema`")
+        return problems
+
+    async def prepare(self, conn: Connection) -> None:
+        if self._resolver is not None:
+            return
+        problems = await self.check(conn)
+        if problems:
+            raise StoreDown("; ".join(problems))
+        types = await self._types(conn)
+        codecs = tuple(codec for name in self.names if (codec := codec_of(types[name])) is not None)
+        id = _id_column(f"t.{self.id}", codecs[0])
+        assert id is not None
+        sent = (Column(quoted(name), c.type, c.cast) for name, c in zip(self.names, codecs, strict=True))
+        self.codecs, self._id, self.id_type = codecs, id, id.type
+        self._columns = (*sent, Column(REST, "text", "::jsonb"))
+        self._resolver = TableResolver(id, self.tree, dict(zip(self.paths, codecs, strict=True)), self.names)
+
+    async def _types(self, conn: Connection) -> dict[str, str]:
+        return {row[0]: row[1] for row in await fetch(conn, _TYPES, self.table)}
+
+    # -- documents and rows
+
+    def columns(self) -> Sequence[Column]:
+        if not self._columns:
+            raise RuntimeError(f"the layout of {self.entity} has not been prepared")
+        return self._columns
+
+    def id_of(self, key: Key) -> Any:
+        return self._id.of(key)
+
+    def key_of(self, id: Any) -> Key:
+        return self._id.key(id)
+
+    def row(self, key: Key, document: Mapping[str, Any], record: Record) -> Sequence[Any]:
+        values, rest = split(document, self.tree, self.codecs)
+        if self._id.of(key) is None:
+            kind = type(document.get("_id")).__name__
+            raise Refused(
+                f"{self.table}.{self.id} ({self.id_type}) cannot hold an _id of type {kind}: "
+                "map the entity to a key column of another type, or use the documents layout",
+                kind="type",
+                key=key,
+            )
+        sent = [codec.send(value) for codec, value in zip(self.codecs, values, strict=True)]
+        return [*sent, json.dumps(rest, ensure_ascii=False, separators=(",", ":")) if rest else None]
+
+    def document(self, stored: Sequence[Any]) -> dict[str, Any]:
+        rest = stored[len(self.names)]
+        return join(stored, json.loads(rest) if rest is not None else {}, self.tree, self.codecs)
+
+    def record(self, stored: Sequence[Any]) -> Record:
+        return encode(self.document(stored))
+
+    def rows(self, states: Mapping[Key, Record]) -> list[Sequence[Any]]:
+        return [self.row(key, decode(record), record) for key, record in states.items()]
+
+    def scan_parts(self, after: Key | None) -> list[ScanPart]:
+        return self._id.parts(after)
+
+    # -- refusals
+
+    def explain(self, error: asyncpg.PostgresError, failure: Refused) -> StoreError:
+        detail = key_detail(error)
+        if detail is None or failure.kind not in ("unique", "foreign"):
+            return failure
+        if failure.kind == "unique" and detail[0] == self.names[0]:
+            failure.conflicts = (self.key_of(self._id.parse(detail[1])),)
+        elif failure.kind == "foreign" and detail[0] in self.names:
+            id = _id_column("", self.codecs[self.names.index(detail[0])])
+            failure.conflicts = (id.key(id.parse(detail[1])),) if id is not None else ()
+        return failure
+
+    def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        detail = key_detail(error)
+        names = detail[0].split(", ") if detail else [self.names[0]]
+        if names == [self.names[0]]:
+            return "_id_", {"_id": document.get("_id")}
+        paths = [self.paths[self.names.index(name)] if name in self.names else name for name in names]
+        return getattr(error, "constraint_name", None) or "", {path: _at(document, path) for path in paths}
+
+
+def _id_column(column: str, codec: Codec | None) -> IdColumn | None:
+    if isinstance(codec, IntegerCodec):
+        return IntegerId(column, codec)
+    if isinstance(codec, UuidCodec):
+        return UuidId(column)
+    return TextId(column) if isinstance(codec, TextCodec) else None
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
