@@ -207,11 +207,20 @@ async def test_a_follower_that_hangs_is_bounded_in_number_and_bytes_and_concurre
     taken = [bench.submit(run=hang) for _ in range(50)]
     assert taken == [True] * 10 + [False] * 40
     assert bench.comparer.pending == bench.account.balance().open == 10
-    assert not bench.submit(run=hang, size=991) and bench.comparer.pending_bytes == 10
+    assert bench.comparer.pending_bytes == 10
     await bench.comparer.drain()
-    assert most == 2 and bench.parts() == {"shed": 41, "errored": 10}
+    assert most == 2 and bench.parts() == {"shed": 40, "errored": 10}
     assert all(isinstance(error, TimeoutError) for error in bench.errors)
     assert bench.comparer.pending == bench.comparer.pending_bytes == bench.account.balance().open == 0
+
+
+async def test_what_waits_is_bounded_in_bytes() -> None:
+    bench = Bench([A], [A], limits=Limits(size=1000))
+    assert [bench.submit(size=size) for size in (600, 500, 400, 1)] == [True, False, True, False]
+    await bench.comparer.drain()
+    assert bench.submit(size=1000)
+    await bench.comparer.drain()
+    assert bench.parts() == {"compared": 3, "shed": 2}
 
 
 async def test_closing_sheds_what_waits_and_what_runs() -> None:
