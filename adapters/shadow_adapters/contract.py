@@ -231,8 +231,8 @@ class Control(Protocol):
         """Take a lease, uploading what an earlier life left behind in the same transaction.
 
         ``gone``: earlier processes of this host and pid namespace that the caller has seen gone; they are accounted
-        for here, after the upload, journals included. One whose lease was not renewed since the server restarted leaves
-        a debt of every entity that has a follower.
+        for here, after the upload, journals included, also where they never joined. One whose lease was not renewed
+        since the server restarted leaves a debt of every entity that has a follower.
         """
 
     async def renew(

@@ -67,7 +67,7 @@ class Marker:
                 await self._record(view, unrecorded)
             except BaseException:
                 for held in marks:
-                    self._book.settle(held)
+                    self._book.abandon(held)
                 raise
         return marks
 

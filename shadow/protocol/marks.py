@@ -124,6 +124,23 @@ class MarkBook:
             held.until = max(held.until, until)
             held.record = UNSET
 
+    def abandon(self, held: Held) -> None:
+        """A writer gave up while its mark was being recorded, so nobody knows whether control has it.
+
+        Unless others use it, it is left to a sync, and covers nobody: a later writer must not take it for recorded.
+        """
+        with self._lock:
+            held.users -= 1
+            held.record = UNSET
+            if held.users == 0 and not held.recorded:
+                held.recorded = True
+                self._retire(held)
+
+    def alone(self, held: Held) -> bool:
+        """Whether no sync has captured the mark, and it is this process's only one of its key."""
+        with self._lock:
+            return not held.captured and held.key is not None and len(self._by_key[held.entity, held.key]) == 1
+
     def rename(self, held: Held, key: Key) -> None:
         """A keyless mark gets its key."""
         with self._lock:
@@ -190,6 +207,11 @@ class MarkBook:
                     if now >= held.until and now >= held.tried_at + pause
                 }
             )
+
+    def settled(self) -> list[Held]:
+        """Open marks that no write uses."""
+        with self._lock:
+            return [held for held in self._open.values() if held.users == 0]
 
     def keyless(self, now: float) -> list[Held]:
         """Keyless marks whose writes have ended without ever naming a key."""

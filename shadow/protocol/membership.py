@@ -16,11 +16,11 @@ from pathlib import Path
 from uuid import UUID
 
 from shadow.protocol.handle import Handle
-from shadow.protocol.journal import Journal, left_behind
+from shadow.protocol.journal import Journal, authors, left_behind
 from shadow.protocol.marks import Held, MarkBook
 from shadow.protocol.settings import Terms
 from shadow.protocol.view import View, view_of
-from shadow_adapters.contract import Control, Fleet, Lease, ProcessInfo, Upload
+from shadow_adapters.contract import Control, Fleet, ProcessInfo, Upload
 from shadow_adapters.failures import StoreDown
 
 Gone = Callable[[ProcessInfo], bool]
@@ -105,18 +105,19 @@ class Membership:
         upload, upto = self._journal.read()
         await self._control.ensure(list(self._views))
         sent = self._sending()
-        fleet = await self._control.join(self._me, self._terms.lease, upload, ())
+        # Lapsed from the start: a join that is applied late must not make a lease that nobody knows of.
+        fleet = await self._control.join(self._me, 0.0, upload, ())
         self._returned(sent, fleet, upto, [], [])
-        return fleet
+        return await self._extend()
 
     async def _extend(self) -> Fleet:
         assert self.fleet is not None
-        gone = [lease.process for lease in self.fleet.leases if self._seen_gone(lease)]
-        left, paths = left_behind(self._folder, [process.id for process in gone])
-        fleet = await self._send(left, [process.id for process in gone], self.fleet.generation, [])
+        members = [lease.process for lease in self.fleet.leases] + authors(self._folder)
+        gone = list({process.id for process in members if self._seen_gone(process)})
+        left, paths = left_behind(self._folder, gone)
+        fleet = await self._send(left, gone, self.fleet.generation, [])
         if fleet.generation != self.fleet.generation:
-            remembered = self._book.remembered()
-            fleet = await self._send(left, [process.id for process in gone], None, remembered)
+            fleet = await self._send(left, gone, None, self._book.remembered())
         for path in paths:
             path.unlink(missing_ok=True)
         return fleet
@@ -158,8 +159,7 @@ class Membership:
         self.fleet = fleet
         self.renewals += 1
 
-    def _seen_gone(self, lease: Lease) -> bool:
-        process = lease.process
+    def _seen_gone(self, process: ProcessInfo) -> bool:
         same_host = process.host == self._me.host and process.pid_namespace == self._me.pid_namespace
         return process.id != self._me.id and same_host and self._gone(process)
 

@@ -80,6 +80,8 @@ class Reconciler:
 
     async def _own(self) -> None:
         loop = asyncio.get_running_loop()
+        await self._idle()
+        await self._nameless(loop.time())
         by_entity: dict[str, list[Key]] = defaultdict(list)
         for entity, key in self._book.due(loop.time(), self._terms.renew):
             by_entity[entity].append(key)
@@ -87,16 +89,36 @@ class Reconciler:
             if self._views[entity].follows and loop.time() >= self._pause.get(entity, 0.0):
                 await self._sync(entity, keys, {})
 
+    async def _idle(self) -> None:
+        """Close this process's marks of entities that have no follower (any more)."""
+        idle = [h for h in self._book.settled() if (v := self._views.get(h.entity)) and v.known and not v.follows]
+        if idle:
+            await self._control.close([MarkId(self._me, held.seq) for held in idle])
+            self._book.closed(idle)
+
+    async def _nameless(self, now: float) -> None:
+        """Keyless marks whose outcome nobody learned in time: nobody will ever name their keys."""
+        held = self._book.keyless(now)
+        marks = [OpenMark(MarkId(self._me, h.seq), h.entity, None, h.opened_at or 0.0) for h in held]
+        await self._owe(marks)
+        self._book.closed(held)
+
     async def _orphans(self) -> None:
         found: dict[str, dict[Key, list[MarkId]]] = defaultdict(lambda: defaultdict(list))
-        keyless = []
+        keyless: list[OpenMark] = []
+        idle: list[MarkId] = []
         for mark in await self._control.orphans(self._me, limit=_LIMIT):
             if mark.entity not in self._views or not self._nobodys(mark):
                 continue
-            if mark.key is None:
+            view = self._views[mark.entity]
+            if view.known and not view.follows:
+                idle.append(mark.id)
+            elif mark.key is None:
                 keyless.append(mark)
-            elif self._views[mark.entity].follows:
+            elif view.follows:
                 found[mark.entity][mark.key].append(mark.id)
+        if idle:
+            await self._control.close(idle)
         await self._owe(keyless)
         for entity, orphans in found.items():
             await self._sync(entity, list(orphans), orphans)

@@ -66,7 +66,7 @@ def view_of(state: EntityState) -> View:
         awaits=legacy_rules and any(end.awaits_sync for end in ends),
         reads_new=rules.reads is Store.NEW and step is not Phase.SHADOW_READ,
         shadows=rules.shadow_reads,
-        rehearses=rules.rehearses,
+        rehearses=rules.rehearses and state.backfill == "done",
         holding=state.stage == "fence",
         follows=rules.follower is not None or any(end.follower is not None for end in ends),
     )

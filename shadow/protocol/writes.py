@@ -52,7 +52,7 @@ class Write(Generic[T]):
     changed: Callable[[T], bool] = lambda _: True
     records: Mapping[Key, Record | None] | None = None
     acknowledged: bool = True
-    rehearse: Callable[[T], Coroutine[None, None, None]] | None = None
+    rehearse: Callable[[T, Sequence[Held]], Coroutine[None, None, None]] | None = None
 
 
 async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
@@ -78,8 +78,8 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
     owing = await _settled(lane, marks, call, result, deadline)
     if awaits:
         await lane.synced(owing, until=deadline)
-    elif call.rehearse is not None and all(held.writes == 1 for held in marks):
-        lane.enqueue_after(call.rehearse(result), owing)
+    elif call.rehearse is not None and all(held.writes == 1 and lane.book.alone(held) for held in owing):
+        lane.enqueue_after(call.rehearse(result, owing), owing)
     else:
         lane.enqueue(owing)
     return result

@@ -16,6 +16,7 @@ from shadow.compare.judge import Verdict
 from shadow.compare.kinds import RESULT, State
 from shadow.compare.worker import Comparison, outcome
 from shadow.ops.base import WriteOp
+from shadow.protocol.marks import Held
 from shadow.protocol.view import View
 from shadow.router.answers import unsupported_in
 from shadow.runtime.loops import Loop, LoopEntity
@@ -34,19 +35,19 @@ class _Undo(Exception):
 
 def rehearsal(
     here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], keys: Sequence[Key]
-) -> Callable[[R], Coroutine[None, None, None]] | None:
+) -> Callable[[R, Sequence[Held]], Coroutine[None, None, None]] | None:
     """What to run between the write and its sync; None where this phase or entity rehearses nothing."""
     if not view.rehearses or not keys or not here.entity.setting("rehearse"):
         return None
 
-    async def rehearse(result: R) -> None:
+    async def rehearse(result: R, marks: Sequence[Held]) -> None:
         here.entity.account.sample()
-        here.entity.account.end(await _rehearse(here, loop, op, result))
+        here.entity.account.end(await _rehearse(here, loop, op, result, marks))
 
     return rehearse
 
 
-async def _rehearse(here: LoopEntity, loop: Loop, op: Any, result: Any) -> Part:
+async def _rehearse(here: LoopEntity, loop: Loop, op: Any, result: Any, marks: Sequence[Held]) -> Part:
     if here.rehearsing >= _AT_ONCE:
         return Part.SHED
     here.rehearsing += 1
@@ -61,9 +62,17 @@ async def _rehearse(here: LoopEntity, loop: Loop, op: Any, result: Any) -> Part:
     finally:
         here.rehearsing -= 1
     found = difference(RESULT, comparison.answer, tried)
-    state = None if found is None else State.CONFIRMED
+    state = None if found is None else await _state(here, loop, marks)
     here.rehearsals.verdict(comparison, Verdict(found, state), asyncio.get_running_loop().time() - began)
     return Part.COMPARED
+
+
+async def _state(here: LoopEntity, loop: Loop, marks: Sequence[Held]) -> State:
+    """A difference counts only where nobody else wrote or synced these keys meanwhile."""
+    alone = all(loop.lane.book.alone(held) for held in marks)
+    if alone and not await loop.is_marked_beside(here.entity.name, marks):
+        return State.CONFIRMED
+    return State.IN_FLIGHT
 
 
 async def _try(here: LoopEntity, loop: Loop, op: Any) -> Any:

@@ -20,6 +20,7 @@ from shadow.config import Settings
 from shadow.metrics.sink import Sink
 from shadow.protocol.handle import Handle
 from shadow.protocol.lane import Lane
+from shadow.protocol.marks import Held
 from shadow.protocol.node import Node
 from shadow.runtime.entity import Entity
 from shadow.stores import driver_info
@@ -112,6 +113,17 @@ class Loop:
         )
         async with self.pool.connection() as conn:
             return bool(await conn.fetchval(sql, entity, key))
+
+    async def is_marked_beside(self, entity: str, marks: Sequence[Held]) -> bool:
+        """Whether other marks of the same keys, keyless ones or debts are open beside these."""
+        sql = (
+            "SELECT EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.closed_at IS NULL "
+            "AND (m.key IS NULL OR m.key = ANY($2::bytea[])) AND NOT (m.owner = $3 AND m.seq = ANY($4::bigint[]))) "
+            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
+        )
+        keys, seqs = [held.key for held in marks], [held.seq for held in marks]
+        async with self.pool.connection() as conn:
+            return bool(await conn.fetchval(sql, entity, keys, self.node.me.id, seqs))
 
     def _comparer(self, entity: Entity, report: Report) -> Comparer:
         async def marked(key: Key | None) -> bool:

@@ -264,6 +264,7 @@ class PostgresControl:
 
     async def _account_gone(self, conn: Connection, gone: Sequence[UUID]) -> None:
         for process in gone:
+            await conn.execute(sql.introduce, process)
             await conn.execute(sql.account, process, "its process is gone", self._settle, False)
 
     async def _upload(self, conn: Connection, me: UUID, upload: Upload) -> None:

@@ -8,6 +8,8 @@ from importlib.resources import files
 from types import SimpleNamespace
 from typing import Protocol
 
+from shadow_adapters.postgres.samples import samples_ddl
+
 _FOLDER = files("shadow_adapters.postgres.control")
 
 
@@ -30,7 +32,7 @@ sql = _named((_FOLDER / "queries.sql").read_text())
 
 def schema_statements() -> list[str]:
     """The control schema, idempotent; each element may be run as a script of its own."""
-    return [(_FOLDER / "schema.sql").read_text()]
+    return [(_FOLDER / "schema.sql").read_text(), samples_ddl()]
 
 
 def outbox_statements(entity: str, layout: KeyedTable) -> list[str]:

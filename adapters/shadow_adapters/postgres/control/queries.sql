@@ -96,6 +96,13 @@ UPDATE shadow.process SET expires_at = greatest(expires_at, to_timestamp($2)), g
                           gone_at = NULL, gone_why = NULL
  WHERE id = $1;
 
+-- name: introduce
+-- A process that died before it ever joined: what it journalled has an owner, who is gone.
+INSERT INTO shadow.process (id, host, pid, pid_namespace, started, command, protocol_min, protocol_max, expires_at,
+                            generation, gone_at, gone_why)
+VALUES ($1, '', 0, '', 0, '', 1, 1, clock_timestamp(), shadow.generation_now(), clock_timestamp(), 'never joined')
+ON CONFLICT (id) DO NOTHING;
+
 -- name: account
 -- A process is accounted for. A debt for every entity if its lease was not renewed since the server's restart, or if
 -- its journal could not be seen.

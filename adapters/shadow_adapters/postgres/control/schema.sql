@@ -38,7 +38,8 @@ CREATE INDEX IF NOT EXISTS process_alive ON shadow.process (host) WHERE gone_at 
 -- were not flushed may be gone, and writes a new generation.
 CREATE UNLOGGED TABLE IF NOT EXISTS shadow.generation (
     one   boolean PRIMARY KEY DEFAULT true CHECK (one),
-    token uuid NOT NULL DEFAULT gen_random_uuid()
+    token uuid NOT NULL DEFAULT gen_random_uuid(),
+    born  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 -- Marks. A closed mark is kept for a retention: a late upload must not reopen it, and the backfill asks for it.
@@ -131,14 +132,16 @@ BEGIN
 END $$;
 
 -- Whether new may answer a read: the epoch is the reader's, no mark of the key (of the entity, where the key is NULL) is
--- older than the sync's time-out, no debt is open, and every lease is live and renewed since the server's restart.
+-- older than the sync's time-out or than the server's generation (the sync that closed it, and let its writer return, may
+-- be lost with the restart), no debt is open, and every lease is live and renewed since then.
 CREATE OR REPLACE FUNCTION shadow.readable(p_entity text, p_epoch bigint, p_key bytea, p_stale_after double precision)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM shadow.entity e WHERE e.entity = p_entity AND e.epoch = p_epoch)
        AND (p_stale_after IS NULL OR (
             NOT EXISTS (SELECT FROM shadow.mark m
                          WHERE m.entity = p_entity AND m.closed_at IS NULL
-                           AND m.opened_at <= clock_timestamp() - p_stale_after * interval '1 second'
+                           AND m.opened_at <= greatest(clock_timestamp() - p_stale_after * interval '1 second',
+                                                       (SELECT g.born FROM shadow.generation g))
                            AND (m.key = p_key OR m.key IS NULL OR p_key IS NULL))
         AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
         AND NOT EXISTS (SELECT FROM shadow.process p
