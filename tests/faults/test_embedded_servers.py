@@ -47,10 +47,10 @@ def test_servers_and_their_folders_go_with_a_killed_starter(end: signal.Signals,
     )
     assert starter.stdout is not None
     lines = [starter.stdout.readline().split() for _ in range(2)]
-    pids = [pid for line in lines for pid in watchdog.tree(int(line[0]))]
-    folders = [Path(line[1]) for line in lines]
+    servers, folders = [int(line[0]) for line in lines], [Path(line[1]) for line in lines]
+    pids = [pid for server in servers for pid in watchdog.tree(server)]
     assert len(pids) > 2, "PostgreSQL runs more than one process"
-    assert all(watchdog.identity(pid) for pid in pids) and all(folder.exists() for folder in folders)
+    assert all(watchdog.identity(pid) for pid in servers) and all(folder.exists() for folder in folders)
 
     starter.send_signal(end)
     starter.communicate(timeout=30)
