@@ -130,14 +130,15 @@ def _key(value: Any) -> bytes:
 def _walk(start: Any, path: tuple[str, ...]) -> Any:
     """The value at the path, `MISSING`, or `_AtArray` where an array has to be spread out first."""
     value = start
+    by_index = False
     for position, part in enumerate(path):
-        if position and isinstance(value, list):
-            if not is_index(part):
+        by_index = bool(position) and isinstance(value, list)
+        if by_index:
+            if not is_index(part) or int(part) >= len(value):
                 return _AtArray(value, path[position:])
-            value = value[int(part)] if int(part) < len(value) else MISSING
-            continue
-        document = as_document(value)
-        if document is None:
-            return MISSING
-        value = document.get(part, MISSING)
-    return _AtArray(value, ()) if isinstance(value, list) else value
+            value = value[int(part)]
+        else:
+            document = as_document(value)
+            value = MISSING if document is None else document.get(part, MISSING)
+    # An array that is itself an element of one is a value, as it is for a filter
+    return _AtArray(value, ()) if isinstance(value, list) and not by_index else value

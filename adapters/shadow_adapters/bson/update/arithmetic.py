@@ -35,15 +35,6 @@ def multiply(left: Number, right: Number) -> Number | None:
     return _combined(left, right, lambda a, b: a * b, _CONTEXT.multiply)
 
 
-def zero_of(number: Number) -> Number:
-    """Zero of the number's own type."""
-    if isinstance(number, Decimal128):
-        return Decimal128("0")
-    if isinstance(number, float):
-        return 0.0
-    return Int64(0) if _is_long(number) else 0
-
-
 def _combined(
     left: Number, right: Number, plain: Callable[[Any, Any], Any], exact: Callable[[Decimal, Decimal], Decimal]
 ) -> Number | None:

@@ -62,6 +62,18 @@ class Editor:
         """Whether the path leads to an element of an array, or into one."""
         return any(isinstance(self.find(path[:length]), list) for length in range(1, len(path)))
 
+    def check_traversable(self, path: Path) -> None:
+        """Raises `CommandFailure` 28 where the path leads through a value that has no such parts, as a scalar."""
+        for position, part in enumerate(path[1:], 1):
+            value = self.find(path[:position])
+            if value is MISSING:
+                return
+            if as_document(value) is None and not (isinstance(value, list) and is_index(part)):
+                where = ".".join(path[:position])
+                raise CommandFailure(
+                    28, f"cannot use the part ({part} of {'.'.join(path)}) to traverse the element '{where}'"
+                )
+
     def _enter(self, container: Container, part: str, path: Path, position: int) -> Container:
         """The container below, made or copied so that it can be changed."""
         value = _child(container, part)

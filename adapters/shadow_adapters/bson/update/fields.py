@@ -62,14 +62,19 @@ def _wants_timestamp(argument: Any) -> bool:
 
 
 def rename(source: Path, destination: Path) -> Effect:
-    """``$rename``: the value at the destination instead; nothing where the source is missing."""
+    """``$rename``: the value at the destination instead; nothing where the source is missing.
+
+    The effect raises `CommandFailure` 28 where the source leads through a value that has no fields, and 2 where it or
+    the destination is an element of an array.
+    """
 
     def effect(editor: Editor, _: Occasion) -> None:
-        if editor.through_array(source):
-            raise CommandFailure(2, f"The source field cannot be an array element, '{dotted(source)}'")
+        editor.check_traversable(source)
         value = editor.find(source)
         if value is MISSING:
             return
+        if editor.through_array(source):
+            raise CommandFailure(2, f"The source field cannot be an array element, '{dotted(source)}'")
         if editor.through_array(destination):
             raise CommandFailure(2, f"The destination field cannot be an array element, '{dotted(destination)}'")
         editor.put(destination, value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING
-from shadow_adapters.bson.update.arithmetic import Arithmetic, Number, add, is_number, multiply, zero_of
+from shadow_adapters.bson.update.arithmetic import Arithmetic, Number, add, is_number, multiply
 from shadow_adapters.bson.update.editor import Editor, Path
 from shadow_adapters.bson.update.effect import Effect, Occasion, dotted, type_name
 from shadow_adapters.failures import CommandFailure
@@ -19,12 +19,12 @@ def inc(path: Path, argument: Any) -> Effect:
 
 
 def mul(path: Path, argument: Any) -> Effect:
-    """``$mul``: the product; of a missing field, zero of the argument's type."""
-    return _computed("$mul", "multiply", path, argument, multiply, zero_of)
+    """``$mul``: the product; of a missing field, the argument times zero, which keeps its type."""
+    return _computed("$mul", "multiply", path, argument, multiply, lambda number: multiply(number, 0))
 
 
 def _computed(
-    name: str, verb: str, path: Path, argument: Any, compute: Arithmetic, of_missing: Callable[[Number], Number]
+    name: str, verb: str, path: Path, argument: Any, compute: Arithmetic, of_missing: Callable[[Number], Number | None]
 ) -> Effect:
     if not is_number(argument):
         raise CommandFailure(14, f"Cannot {verb} with non-numeric argument: '{dotted(path)}'")

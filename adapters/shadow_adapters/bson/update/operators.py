@@ -72,4 +72,6 @@ def _destination(source: str, argument: Any) -> tuple[str, ...]:
         raise CommandFailure(2, f"The 'to' field for $rename must be a string: {source}")
     if argument == source:
         raise CommandFailure(2, f"The source and target field for $rename must differ: {source}")
+    if argument.startswith(source + ".") or source.startswith(argument + "."):
+        raise CommandFailure(2, f"The source and target field for $rename must not be on the same path: {source}")
     return parse_path(argument)
