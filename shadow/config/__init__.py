@@ -2,7 +2,7 @@
 
 from shadow.config.entities import EntitySettings, LegacySettings, NewSettings
 from shadow.config.loading import load, parse
-from shadow.config.models import FlagsSettings, ProtocolSettings, StoresSettings
+from shadow.config.models import FlagsSettings, GatesSettings, ProtocolSettings, StoresSettings
 from shadow.config.problems import ConfigError, Problem
 from shadow.config.settings import Settings
 

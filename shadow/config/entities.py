@@ -18,6 +18,9 @@ Layout = Literal["table", "documents"]
 DOCUMENTS_SCHEMA = "shadow_documents"
 """Where the tables of the layout ``documents`` lie that are given no name."""
 
+REST_COLUMN = "_rest"
+"""Where the layout ``table`` keeps what the user's columns do not hold."""
+
 IDENTIFIER_BYTES = 63  # PostgreSQL cuts longer names, silently
 DERIVED_BYTES = 48  # what lies beside a table is named after it, with an ending of its own
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -133,8 +136,24 @@ class EntitySettings(Section):
             raise mistake("the weights mix phases of two authorities", "the authority moves for a whole entity at once")
         return weights
 
+    @field_validator("columns")
+    @classmethod
+    def _columns(cls, value: dict[str, str]) -> dict[str, str]:
+        if len(set(value.values())) < len(value):
+            raise mistake("two fields go to one column", "give each field a column of its own")
+        if any(field == "_id" or field.startswith("_id.") for field in value):
+            raise mistake("_id is not mapped here", 'name its column in new: id = "..."')
+        if not all(all(field.split(".")) and column for field, column in value.items()):
+            raise mistake("a name is empty", 'write "field.path" = "column"')
+        if any(field.startswith(f"{outer}.") for field in value for outer in value):
+            raise mistake("a field lies inside another that is mapped too", "map the outer one or those inside it")
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        taken = {self.new.id, REST_COLUMN} & set(self.columns.values())
+        if taken:
+            raise mistake("a field goes to the id column or to Shadow's own", "give it a column of its own")
         if self.new.layout == "documents" and self.columns:
             raise mistake("the layout documents has no columns", 'remove columns, or use layout = "table"')
         if self.legacy.is_pattern and (self.new.layout == "table" or self.new.postgres):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from shadow.config.entities import EntitySettings
-from shadow.config.models import FlagsSettings, ProtocolSettings, StoresSettings
+from shadow.config.models import FlagsSettings, GatesSettings, ProtocolSettings, StoresSettings
 from shadow.config.problems import ConfigError, Problem, did_you_mean, from_validation, type_in_words
 from shadow.config.settings import Settings, between_entities
 
@@ -24,6 +24,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "stores": StoresSettings,
     "flags": FlagsSettings,
     "protocol": ProtocolSettings,
+    "gates": GatesSettings,
 }
 
 

@@ -46,6 +46,15 @@ class FlagsSettings(Section):
         return self
 
 
+class GatesSettings(Section):
+    """What must hold before a phase may advance. Rates are upper confidence bounds, which fall as more is compared."""
+
+    mark_age_seconds: PositiveFloat = 10.0
+    mismatch_rate: Fraction = 0.01
+    rehearsal_rate: Fraction = 0.01
+    p99_ratio: PositiveFloat = 3.0
+
+
 class ProtocolSettings(Section):
     """Times and bounds of the protocol. The defaults suit a fleet in one region."""
 

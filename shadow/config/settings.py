@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from shadow.config.entities import EntitySettings
-from shadow.config.models import FlagsSettings, ProtocolSettings, Section, StoresSettings
+from shadow.config.models import FlagsSettings, GatesSettings, ProtocolSettings, Section, StoresSettings
 from shadow.config.problems import Problem, did_you_mean, mistake
 
 
@@ -19,6 +19,7 @@ class Settings(Section):
     stores: StoresSettings = StoresSettings()
     flags: FlagsSettings = FlagsSettings()
     protocol: ProtocolSettings = ProtocolSettings()
+    gates: GatesSettings = GatesSettings()
     entities: dict[str, EntitySettings] = Field(default_factory=dict)
 
     _path: Path | None = PrivateAttr(default=None)

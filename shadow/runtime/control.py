@@ -203,7 +203,9 @@ class ControlThread:
 
     async def _blocked(self, state: EntityState, target: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         facts = await self._control.facts(state.entity)
-        return blockers(target, evidence(state, burden, fleet, facts), Budgets())
+        gates = self._settings.gates
+        budgets = Budgets(gates.mark_age_seconds, gates.mismatch_rate, gates.rehearsal_rate, gates.p99_ratio)
+        return blockers(target, evidence(state, burden, fleet, facts), budgets)
 
     def _order(self) -> Sequence[str]:
         """The entities, parents before children."""
