@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from shadow.config import Settings
 from shadow_flags.phases import Phase
@@ -24,6 +25,23 @@ def test_columns_choose_the_layout_table() -> None:
     mapped = {"legacy": {"mongo": "app.agents"}, "new": {"postgres": "app.agents"}, "columns": {"name": "name"}}
     agents = settings(agents=mapped).entities["agents"]
     assert (agents.new.layout, agents.table, agents.new.id) == ("table", "app.agents", "id")
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"a": "x", "b": "x"}, "two fields go to one column"),
+        ({"_id": "x"}, "_id is not mapped here"),
+        ({"a": "x", "a.b": "y"}, "inside another"),
+        ({"a..b": "y"}, "a name is empty"),
+        ({"a": ""}, "a name is empty"),
+        ({"a": "id"}, "the id column"),
+        ({"a": "_rest"}, "the id column or to Shadow's own"),
+    ],
+)
+def test_a_mapping_that_contradicts_itself_is_a_mistake(columns: dict[str, str], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        settings(agents={"legacy": {"mongo": "app.agents"}, "new": {"postgres": "app.agents"}, "columns": columns})
 
 
 def test_weights_are_phases_of_one_authority() -> None:
