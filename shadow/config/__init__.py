@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "EntitySettings",
     "FlagsSettings",
+    "GatesSettings",
     "LegacySettings",
     "NewSettings",
     "Problem",
