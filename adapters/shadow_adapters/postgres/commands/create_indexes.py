@@ -59,9 +59,9 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
         try:
             for spec in command["indexes"]:
                 await _create(call, layout, spec)
+            after = len(layout.indexes) + 1
         finally:
             layout.forget()  # if this is rolled back, what was learnt is not true
-    after = before + sum(1 for _ in command["indexes"])
     return {"numIndexesBefore": before, "numIndexesAfter": after, "ok": 1.0}
 
 

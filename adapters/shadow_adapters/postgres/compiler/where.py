@@ -27,7 +27,16 @@ _NO_ID = (Regex, re.Pattern)
 
 def where(filter: Mapping[str, Any], resolver: Resolver, args: Args) -> Condition:
     """The condition of a filter that the matcher has compiled (and so checked) already."""
-    return _all(_clause(name, value, resolver, args) for name, value in filter.items())
+    return _all(_counted(name, value, resolver, args) for name, value in filter.items())
+
+
+def _counted(name: str, value: Any, resolver: Resolver, args: Args) -> Condition:
+    """A clause; one that came to nothing leaves no parameters behind."""
+    mark = len(args.values)
+    condition = _clause(name, value, resolver, args)
+    if condition.sql == TRUE.sql:
+        del args.values[mark:]
+    return condition
 
 
 def _clause(name: str, value: Any, resolver: Resolver, args: Args) -> Condition:

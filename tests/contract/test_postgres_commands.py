@@ -1,0 +1,220 @@
+"""The same commands on MongoDB and on both layouts give the same replies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pymongo
+import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from pymongo.errors import OperationFailure
+
+from shadow_adapters.bson.codec import CODEC
+from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
+
+Command = dict[str, Any]
+
+DOCUMENTS = [
+    {"_id": "a", "name": "x", "level": 5, "tags": ["p", "q"], "data": {"k": 1, "zz": [1, 2, {"y": 3}]}},
+    {"_id": "b", "name": "y", "level": 7.5, "meta": {"created": DatetimeMS(1000), "other": 1}, "extra": None},
+    {"_id": "c", "level": Int64(5), "data": [1, 2], "extra": 3, "meta": {"created": DatetimeMS(2000)}},
+    {"_id": "d", "name": None, "extra": [3, 4], "data": "text", "ratio": 0.5},
+    {"_id": "e", "name": ["x", "z"], "level": "5", "ratio": 2, "active": True, "email": "e@x"},
+]
+
+
+def insert(*documents: dict[str, Any], **options: Any) -> Command:
+    return {"insert": ENTITY, "documents": list(documents), **options}
+
+
+def find(filter: dict[str, Any], **options: Any) -> Command:
+    return {"find": ENTITY, "filter": filter, **options}
+
+
+def update(q: dict[str, Any], u: Any, **options: Any) -> Command:
+    return {"update": ENTITY, "updates": [{"q": q, "u": u, **options}]}
+
+
+def delete(q: dict[str, Any], limit: int = 1) -> Command:
+    return {"delete": ENTITY, "deletes": [{"q": q, "limit": limit}]}
+
+
+def modify(query: dict[str, Any], **options: Any) -> Command:
+    return {"findAndModify": ENTITY, "query": query, **options}
+
+
+def counted(filter: dict[str, Any], *stages: dict[str, Any]) -> Command:
+    pipeline = [{"$match": filter}, *stages, {"$group": {"_id": 1, "n": {"$sum": 1}}}]
+    return {"aggregate": ENTITY, "pipeline": pipeline, "cursor": {}}
+
+
+BY_ID = {"sort": {"_id": 1}}
+
+CASES: dict[str, list[Command]] = {
+    "find all": [find({}, **BY_ID)],
+    "find by id": [find({"_id": "c"})],
+    "find by a missing id": [find({"_id": "nobody"})],
+    "find by an id of another type": [find({"_id": 5})],
+    "find by id and more": [find({"_id": "a", "level": 5}), find({"_id": "a", "level": 6})],
+    "find ids": [find({"_id": {"$in": ["c", "a", 7, "nobody"]}}, **BY_ID)],
+    "find an id range": [find({"_id": {"$gt": "b", "$lte": "d"}}, **BY_ID)],
+    "find descending": [find({}, sort={"_id": -1}, limit=2, skip=1)],
+    "find equal numbers": [find({"level": 5}, **BY_ID), find({"level": 5.0}, **BY_ID)],
+    "find a range": [find({"level": {"$gt": 5}}, **BY_ID), find({"level": {"$gte": 5, "$lt": 7.5}}, **BY_ID)],
+    "find text": [find({"name": "x"}, **BY_ID), find({"name": {"$gte": "x", "$lt": "y"}}, **BY_ID)],
+    "find null": [find({"name": None}, **BY_ID), find({"name": {"$ne": None}}, **BY_ID)],
+    "find existing": [find({"name": {"$exists": True}}, **BY_ID), find({"name": {"$exists": False}}, **BY_ID)],
+    "find in an array": [find({"tags": "p"}, **BY_ID), find({"extra": 3}, **BY_ID), find({"data": 2}, **BY_ID)],
+    "find a path": [find({"data.k": 1}, **BY_ID), find({"data.zz.y": 3}, **BY_ID), find({"data.zz.1": 2}, **BY_ID)],
+    "find a mapped path": [find({"meta.created": DatetimeMS(1000)}, **BY_ID), find({"meta.other": 1}, **BY_ID)],
+    "find dates": [find({"meta.created": {"$gt": DatetimeMS(1000)}}, **BY_ID)],
+    "find a document": [find({"meta": {"created": DatetimeMS(2000)}}, **BY_ID)],
+    "find or": [find({"$or": [{"level": 5}, {"name": "y"}]}, **BY_ID), find({"$nor": [{"level": 5}]}, **BY_ID)],
+    "find a regex": [find({"name": Regex("^[xy]")}, **BY_ID)],
+    "find in": [find({"level": {"$in": [5, "5"]}}, **BY_ID), find({"level": {"$nin": [5]}}, **BY_ID)],
+    "find all of": [find({"tags": {"$all": ["p", "q"]}}, **BY_ID), find({"tags": {"$size": 2}}, **BY_ID)],
+    "sort by a field": [find({"level": {"$exists": True}}, sort={"level": 1, "_id": 1})],
+    "sort descending with limit": [find({}, sort={"level": -1, "_id": 1}, limit=3, skip=1)],
+    "project": [find({"_id": "a"}, projection={"name": 1}), find({"_id": "a"}, projection={"data": 0, "_id": 0})],
+    "count": [counted({}), counted({"level": 5}), counted({"level": 99}), counted({}, {"$skip": 1}, {"$limit": 3})],
+    "count command": [{"count": ENTITY, "query": {"level": 5}}, {"count": ENTITY, "query": {}, "skip": 2, "limit": 9}],
+    "unknown operator": [find({"level": {"$foo": 1}}), find({"$foo": 1})],
+    "bad arguments": [find({"level": {"$in": 5}}), find({"$and": []}), find({}, sort={"a": 2})],
+    "insert": [insert({"_id": "n", "z": 1, "name": "n"}), find({"_id": "n"})],
+    "insert a duplicate": [insert({"_id": "a", "name": "other"}), find({"_id": "a"})],
+    "insert ordered": [insert({"_id": "n"}, {"_id": "a"}, {"_id": "m"}), find({}, **BY_ID)],
+    "insert unordered": [
+        insert({"_id": "n"}, {"_id": "a"}, {"_id": "m"}, {"_id": "b"}, ordered=False),
+        find({}, **BY_ID),
+    ],
+    "insert the id first": [insert({"z": 1, "_id": "n"}), find({"_id": "n"})],
+    "set by id": [update({"_id": "a"}, {"$set": {"level": 9, "new": 1}}), find({"_id": "a"})],
+    "set to the same": [update({"_id": "a"}, {"$set": {"level": 5}})],
+    "set nobody": [update({"_id": "nobody"}, {"$set": {"level": 5}})],
+    "set by filter": [update({"name": "y"}, {"$set": {"name": "w"}}), find({}, **BY_ID)],
+    "set many": [update({"level": 5}, {"$set": {"name": "many"}}, multi=True), find({}, **BY_ID)],
+    "set inner": [update({"_id": "b"}, {"$set": {"meta.created": DatetimeMS(5)}}), find({"_id": "b"})],
+    "increase": [update({"_id": "a"}, {"$inc": {"level": 2, "count": 1}}), find({"_id": "a"})],
+    "increase text": [update({"_id": "e"}, {"$inc": {"level": 1}})],
+    "unset": [update({"_id": "a"}, {"$unset": {"level": 1, "data.k": 1}}), find({"_id": "a"})],
+    "push": [update({"_id": "a"}, {"$push": {"tags": "r"}}), find({"_id": "a"})],
+    "change the id": [update({"_id": "a"}, {"$set": {"_id": "z"}}), find({}, **BY_ID)],
+    "replace": [update({"_id": "a"}, {"q": 1}), find({"_id": "a"})],
+    "replace many": [update({"level": 5}, {"q": 1}, multi=True)],
+    "upsert by id": [update({"_id": "u"}, {"$set": {"a": 1}}, upsert=True), find({"_id": "u"})],
+    "upsert what is there": [update({"_id": "a"}, {"$set": {"a": 1}}, upsert=True), find({"_id": "a"})],
+    "upsert by filter": [
+        update({"name": "u", "level": {"$gt": 9}}, {"$set": {"a": 1}, "$setOnInsert": {"_id": "u"}}, upsert=True),
+        find({"_id": "u"}),
+    ],
+    "upsert a replacement": [update({"_id": "u"}, {"a": 1}, upsert=True), find({"_id": "u"})],
+    "several updates": [
+        {
+            "update": ENTITY,
+            "updates": [
+                {"q": {"_id": "a"}, "u": {"$set": {"a": 1}}},
+                {"q": {"_id": "e"}, "u": {"$inc": {"level": 1}}},
+                {"q": {"_id": "b"}, "u": {"$set": {"a": 1}}},
+            ],
+            "ordered": False,
+        },
+        find({}, **BY_ID),
+    ],
+    "unknown update operator": [update({"_id": "a"}, {"$foo": {"a": 1}})],
+    "delete by id": [delete({"_id": "a"}), delete({"_id": "a"}), find({}, **BY_ID)],
+    "delete one by filter": [delete({"name": "y"}), find({}, **BY_ID)],
+    "delete many": [delete({"level": 5}, 0), find({}, **BY_ID)],
+    "delete all": [delete({}, 0), find({})],
+    "delete by id and more": [delete({"_id": "a", "level": 6}), delete({"_id": "a", "level": 5}), find({}, **BY_ID)],
+    "modify, before": [modify({"_id": "a"}, update={"$set": {"level": 6}})],
+    "modify, after": [modify({"_id": "a"}, update={"$set": {"level": 6}}, new=True, fields={"level": 1})],
+    "modify the first": [modify({}, sort={"_id": -1}, update={"$set": {"level": 6}}, new=True)],
+    "modify by a sorted field": [modify({"ratio": {"$exists": True}}, sort={"ratio": -1}, update={"$set": {"x": 1}})],
+    "modify nobody": [modify({"_id": "nobody"}, update={"$set": {"level": 6}})],
+    "modify with upsert": [modify({"_id": "u"}, update={"$set": {"a": 6}}, upsert=True, new=True)],
+    "modify with upsert, before": [modify({"_id": "u"}, update={"$set": {"a": 6}}, upsert=True)],
+    "remove": [modify({"_id": "a"}, remove=True), modify({"_id": "a"}, remove=True)],
+}
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, postgres_dsn: str) -> AsyncIterator[Store]:
+    async with open_store(postgres_dsn, request.param) as opened:
+        yield opened
+
+
+def on_mongo(uri: str, commands: list[Command]) -> list[dict[str, Any]]:
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        database = client.get_default_database()
+        database.drop_collection(ENTITY)
+        return [_mongo_reply(database, command) for command in [insert(*DOCUMENTS), *commands]]
+
+
+def _mongo_reply(database: Any, command: Command) -> dict[str, Any]:
+    try:
+        reply: dict[str, Any] = database.command(command, codec_options=CODEC)
+    except OperationFailure as error:
+        reply = dict(error.details or {})
+    return reply
+
+
+def essence(reply: dict[str, Any]) -> dict[str, Any]:
+    """What of a reply must be equal: counts, documents with their order of fields, codes; not words and clocks."""
+    kept = {name: reply[name] for name in ("n", "nModified", "upserted", "value", "lastErrorObject") if name in reply}
+    kept["ok"] = bool(reply.get("ok"))
+    if "cursor" in reply:
+        kept["documents"] = [list(document.items()) for document in reply["cursor"]["firstBatch"]]
+    if isinstance(reply.get("value"), dict):
+        kept["value"] = list(reply["value"].items())
+    if not kept["ok"]:
+        kept["code"] = reply.get("code")
+    if "writeErrors" in reply:
+        kept["errors"] = [
+            {name: error.get(name) for name in ("index", "code", "keyPattern", "keyValue")}
+            for error in reply["writeErrors"]
+        ]
+    return kept
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_replies_are_mongodbs(case: str, store: Store, mongo_uri: str) -> None:
+    commands = [insert(*DOCUMENTS), *CASES[case]]
+    expected = on_mongo(mongo_uri, CASES[case])
+    replies = [await store.run(command) for command in commands]
+    assert [essence(reply) for reply in replies] == [essence(reply) for reply in expected]
+
+
+async def test_a_duplicate_is_told_as_mongodb_tells_it(store: Store) -> None:
+    id = ObjectId()
+    await store.run({"delete": ENTITY, "deletes": [{"q": {}, "limit": 0}]})
+    await store.insert({"_id": "a"})
+    error = (await store.insert({"_id": "a"}))["writeErrors"][0]
+    assert error["errmsg"] == 'E11000 duplicate key error collection: app.things index: _id_ dup key: { _id: "a" }'
+    assert (await store.find({"_id": id})) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "unsupported"),
+    [
+        ({"mapReduce": ENTITY}, 59, "mapReduce"),
+        (find({}, wrong=1), 40415, "wrong"),
+        (find({}, min={"a": 1}), 72, "find min"),
+        (find({}, collation={"locale": "de"}), 2, "collation"),
+        ({"aggregate": ENTITY, "pipeline": [{"$lookup": {}}], "cursor": {}}, 115, "aggregate $lookup"),
+        (find({"level": {"$bitsAllSet": 1}}), 2, "$bitsAllSet"),
+    ],
+)
+async def test_what_is_not_served_is_refused_by_name(
+    command: Command, code: int, unsupported: str, store: Store
+) -> None:
+    reply = await store.run(command)
+    assert (reply["ok"], reply["code"], reply["unsupported"]) == (0.0, code, unsupported)
+
+
+async def test_options_that_ask_for_nothing_pass(store: Store) -> None:
+    reply = await store.run(find({}, collation={"locale": "simple"}, let={}, returnKey=False, comment="x", hint="y"))
+    assert reply["ok"] == 1.0
