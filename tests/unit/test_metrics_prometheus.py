@@ -144,23 +144,25 @@ def count(times):
     sink.set(EPOCH, ("agents",), 3)
 
 count(1)
-ready, go = os.pipe(), os.pipe()
+counted, go_on = os.pipe()
 children = []
 for times in (10, 100):
+    waits, releases = os.pipe()  # a pipe for each: one of the two must not take the other's turn
     child = os.fork()
     if child == 0:
+        os.close(releases)
         count(times)
-        os.write(ready[1], b"x")
-        os.read(go[0], 1)
+        os.write(go_on, b"x")
+        os.read(waits, 1)
         os.write(2, b"child:" + prometheus.render())
         os._exit(0)
-    children.append(child)
+    children.append((child, releases))
 for _ in children:
-    os.read(ready[0], 1)
+    os.read(counted, 1)
 sys.stdout.buffer.write(prometheus.render())
 sys.stdout.flush()
-for child in children:
-    os.write(go[1], b"x")
+for child, releases in children:
+    os.write(releases, b"x")
     os.waitpid(child, 0)
 """
 
