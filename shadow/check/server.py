@@ -9,8 +9,8 @@ from shadow.config import Settings
 from shadow.stores import Postgres, postgres_connection
 
 OLDEST = 140000
-CONTROL_CONNECTIONS = 3
-"""Beside the pool of each event loop, a process holds these: its lease, the conductor's lock, a sync's locks."""
+CONTROL_CONNECTIONS = 10
+"""Beside the pool of its event loop, a process holds about as many: marks and syncs, its lease, jobs, the conductor."""
 
 _WHERE = "stores.postgres"
 _PROBES = 5

@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 
 from shadow.check import Finding, Level, check
 from shadow.check.legacy import stranger
-from shadow.config import Settings
+from shadow.config import ProtocolSettings, Settings
 from shadow.schema import SchemaError, apply, expanded
 from shadow.stores import DRIVER_NAME, driver_info
 from tests.contract.pooler import Pooler
@@ -182,6 +182,15 @@ async def test_a_pooler_in_transaction_mode_is_recognized(mongo: Mongo, mongo_ur
     assert any("transaction mode" in what for _, what in told(findings, Level.ERROR))
     findings = await check(settings(mongo, mongo_uri, postgres_dsn))
     assert not any("pooler" in finding.what or "PgBouncer" in finding.what for finding in findings)
+
+
+async def test_more_connections_than_the_server_allows_are_warned_of(
+    mongo: Mongo, mongo_uri: str, postgres_dsn: str
+) -> None:
+    where = settings(mongo, mongo_uri, postgres_dsn)
+    assert any("each process may use 20 connections" in what for _, what in told(await check(where), Level.NOTE))
+    greedy = where.model_copy(update={"protocol": ProtocolSettings(pool_size=100_000)})
+    assert any("100010 connections" in what for _, what in told(await check(greedy), Level.WARNING))
 
 
 async def test_stores_that_cannot_be_reached_are_both_told(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
