@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -112,15 +114,34 @@ def through_json(rest: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+def as_jsonb(text: str) -> str:
+    """What jsonb makes of a JSON text: numbers without exponents, no negative zero, fields in its order."""
+
+    def number(digits: str) -> str:
+        value = Decimal(digits)
+        return "\0" + format(abs(value) if value == 0 else value, "f") + "\0"
+
+    tree = through_json({"v": json.loads(text)})["v"] if "\0" not in text else None
+    marked = json.dumps(json.loads(json.dumps(tree), parse_int=number, parse_float=number))
+    return re.sub(r'"\\u0000([^"]*)\\u0000"', r"\1", marked)
+
+
+def through_columns(columns: list[Any]) -> list[Any]:
+    """The columns' values as PostgreSQL gives them back."""
+    config = list(COLUMNS).index("config")
+    return [as_jsonb(held) if i == config and held is not None else held for i, held in enumerate(columns)]
+
+
+@settings(max_examples=200, deadline=None)
 @given(documents())
 def test_round_trip_is_identical(document: dict[str, Any]) -> None:
     record = encode(document)
     columns, rest = split(decode(record), TREE, CODECS)
+    columns = through_columns(columns)
     assert encode(join(columns, through_json(rest), TREE, CODECS)) == record
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(values)
 def test_extended_json_is_exact(value: Any) -> None:
     record = encode({"v": value})

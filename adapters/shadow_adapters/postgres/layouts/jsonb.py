@@ -90,7 +90,7 @@ def _likeness(value: Any) -> Any:
     if value is None or kind is bool or kind is int or kind is Int64:
         return value if kind is not Int64 else int(value)
     if kind is float:
-        return value if math.isfinite(value) else None
+        return value + 0.0 if math.isfinite(value) else None  # jsonb knows no -0.0
     if kind is dict or kind is DBRef:
         fields: Mapping[str, Any] = value if kind is dict else value.as_doc()
         return {name: _likeness(field) for name, field in fields.items()}
