@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.compare.confidence import RateBound, upper_bound
@@ -50,6 +50,7 @@ def test_it_comes_down() -> None:
     assert 0.01 < upper_bound(100, 10_000, 0.05) < 0.0145
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000), st.floats(0.001, 0.5))
 def test_it_lies_above_what_was_seen_and_moves_with_the_evidence(matches: int, mismatches: int, alpha: float) -> None:
     compared = matches + mismatches

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
@@ -185,6 +185,7 @@ values = st.recursive(leaves, lambda v: st.lists(v, max_size=3) | st.dictionarie
 documents = st.dictionaries(names, values, max_size=3)
 
 
+@settings(deadline=None)
 @given(documents, documents)
 def test_whatever_differs_in_bytes_is_found_and_explained(authority: dict[str, Any], follower: dict[str, Any]) -> None:
     there = difference(RECORD, authority, follower)
@@ -192,6 +193,7 @@ def test_whatever_differs_in_bytes_is_found_and_explained(authority: dict[str, A
     assert there is None or there.explanation
 
 
+@settings(deadline=None)
 @given(st.lists(documents, max_size=5), st.randoms())
 def test_without_a_sort_any_order_is_the_same_answer(answer: list[dict[str, Any]], random: Any) -> None:
     shuffled = list(answer)
@@ -199,6 +201,7 @@ def test_without_a_sort_any_order_is_the_same_answer(answer: list[dict[str, Any]
     assert difference(QUERY, answer, shuffled) is None
 
 
+@settings(deadline=None)
 @given(st.lists(documents, min_size=1, max_size=5), documents)
 def test_a_lost_document_is_found(answer: list[dict[str, Any]], planted: dict[str, Any]) -> None:
     assert found(QUERY, [*answer, planted], answer) is not None
