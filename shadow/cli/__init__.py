@@ -7,7 +7,7 @@ import sys
 import typer
 
 from shadow import __version__
-from shadow.cli import check, schema
+from shadow.cli import check, forget, jobs, moving, schema, status
 from shadow.cli.errors import EXPECTED, in_words
 
 app = typer.Typer(
@@ -18,6 +18,12 @@ app = typer.Typer(
 )
 app.command("check")(check.check)
 app.command("schema")(schema.schema)
+app.command("status")(status.status)
+app.command("advance")(moving.advance)
+app.command("rollback")(moving.rollback)
+app.command("backfill")(jobs.backfill)
+app.command("verify")(jobs.verify)
+app.command("forget")(forget.forget)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+Entity = Annotated[str, typer.Argument(help="The entity.")]
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -18,6 +18,7 @@ class Told:
         self.blocked: dict[str, tuple[str, ...]] = {}
         self.fences: list[tuple[str, float, bool]] = []
         self.backfills: dict[str, Progress] = {}
+        self.reports: dict[str, Report] = {}
 
     def synced(self, entity: str, keys: int, seconds: float) -> None:
         self._sink.add(table.SYNCS, (entity, "ok"), keys)
@@ -45,5 +46,6 @@ class Told:
         self.backfills[entity] = progress
 
     def verified(self, entity: str, report: Report, done: bool) -> None:
+        self.reports[entity] = report
         if done:
             log.info("verified", entity=entity, count=report.compared, state="clean" if report.clean else "repaired")
