@@ -15,18 +15,21 @@ from shadow.cli.options import Config, Entity
 from shadow.protocol.verify import Report
 from shadow.runtime.runtime import Runtime
 from shadow.stores import mongo_client
+from shadow_adapters.contract import EntityState
 from shadow_adapters.failures import StoreDown
+from shadow_flags.phases import Phase
 
 T = TypeVar("T")
 
 _JOIN_SECONDS = 10.0
+_STEP_SECONDS = 30.0
 
 
 def backfill(entity: Entity, path: Config = None) -> None:
     """Copy an entity's records into new. It must be in dual_write; an interrupted run goes on where it stopped."""
     settings = config.load(path)
     with _Member(settings, entity) as member:
-        state = member.run(member.node.membership.look()).entities[entity]
+        state = member.run(member.marking())
         if state.backfill == "done":
             typer.echo(f"{entity}: the backfill is done already")
             return
@@ -114,6 +117,18 @@ class _Member:
                     continue
             progress.update(task, completed=total)
         future.result()
+
+    async def marking(self) -> EntityState:
+        """The entity's state, once a step to dual_write that is wanted has been taken."""
+        limit = asyncio.get_running_loop().time() + _STEP_SECONDS
+        wanted = self._runtime.entities[self._entity].wanted
+        while True:
+            state = (await self.node.membership.look()).entities[self._entity]
+            if state.backfill != "none" or wanted.aim(Phase(state.phase)) is Phase.LEGACY:
+                return state
+            if asyncio.get_running_loop().time() > limit:
+                return state
+            await asyncio.sleep(0.1)
 
     async def _joined(self) -> None:
         limit = asyncio.get_running_loop().time() + _JOIN_SECONDS

@@ -74,8 +74,10 @@ class Conductor:
 
     async def turn(self) -> bool:
         """Look at every entity once; whether a step is under way."""
+        if self._membership.fleet is None:
+            return False  # without a lease nobody waits for this process, so it must not act on anything
         self.conducting = await self._control.conduct(self._me.id)
-        if not self.conducting or self._membership.fleet is None:
+        if not self.conducting:
             return False
         fleet = await self._membership.look()
         for state in fleet.entities.values():

@@ -63,6 +63,7 @@ class Jobs:
         self._now = now
         self._leads = leads
         self._observer = observer
+        self._busy: dict[str, asyncio.Lock] = {}
 
     async def run(self) -> None:
         """Backfill what waits for it, for ever."""
@@ -88,9 +89,22 @@ class Jobs:
         return state.backfill == "running" and marked_since is not None and now >= marked_since + self._terms.settle
 
     async def backfill(self, entity: str) -> None:
-        """Copy, then verify, then say that it is done. Raises `StoreError`; may be run again."""
-        state = (await self._control.fleet()).entities[entity]
-        assert state.dual_since is not None
+        """Copy, then verify, then say that it is done; first waits until it may begin.
+
+        Raises `StoreError`; may be run again.
+        """
+        async with self._busy.setdefault(entity, asyncio.Lock()):
+            await self._backfill(entity)
+
+    async def _backfill(self, entity: str) -> None:
+        while True:
+            fleet = await self._control.fleet()
+            state = fleet.entities[entity]
+            if state.backfill != "running" or state.dual_since is None:
+                return
+            if self._ready(state, fleet.now):
+                break
+            await asyncio.sleep(self._terms.renew)
         job = Backfill(
             entity,
             self._legacy(entity),

@@ -89,9 +89,10 @@ class Membership:
         await self._acknowledge()
 
     async def look(self) -> Fleet:
-        """The fleet now; this process's views follow it. Raises `StoreDown`."""
+        """The fleet now; the views of a process that has joined follow it. Raises `StoreDown`."""
         fleet = await self._control.fleet()
-        self._adopt(fleet)
+        if self.fleet is not None:
+            self._adopt(fleet)
         return fleet
 
     async def goodbye(self) -> None:
