@@ -32,6 +32,12 @@ class Router(Protocol):
     def quiet(self) -> bool:
         """True while legacy alone is involved: the driver's own method may be called directly."""
 
+    def begin(self) -> Any | None:
+        """Count a write that is about to go to legacy directly; None where it must be routed after all."""
+
+    def end(self, begun: Any, error: BaseException | None) -> None:
+        """That write has ended, as ``error`` says."""
+
     async def read(self, op: ReadOp[R]) -> R: ...
 
     async def write(self, op: WriteOp[R]) -> R: ...

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from motor.core import AgnosticClientSession
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from shadow.facade.seat import Seat
+
 M = TypeVar("M", bound=Callable[..., Any])
+
+Writes = bool | Callable[..., bool]
+"""Whether a method changes records, or a function of its arguments that says it."""
 
 _SESSIONS = (AsyncClientSession, AgnosticClientSession)
 
@@ -28,21 +33,29 @@ def pipeline_writes(pipeline: Any = (), *_: Any, **__: Any) -> bool:
     return "$out" in last or "$merge" in last
 
 
-def forwarded(method: M, writes: bool | Callable[..., bool]) -> M:
-    """The driver's method as a façade's: run on the driver's own collection, past the router's count.
+def says(writes: Writes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether this call of a method writes."""
+    return writes if isinstance(writes, bool) else writes(*args, **kwargs)
 
-    Args:
-        writes: whether the method changes records, or a function of the call's arguments that says it.
-    """
+
+async def pass_on(seat: Seat, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
+    """Run a method on legacy: directly while the router is quiet, else counted by it."""
+    if not writes and seat.quiet(session):
+        return await on_legacy()
+    begun = seat.begin(session)
+    if begun is not None:
+        return await seat.counted(begun, on_legacy())
+    return await seat.router.other(name, writes, on_legacy)
+
+
+def forwarded(method: M, writes: Writes) -> M:
+    """The driver's method as a façade's: run on the driver's own collection, past the router's count."""
     name = method.__name__
 
     @wraps(method)
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        seat = self._seat
+        seat: Seat = self._seat
         on_legacy = partial(method, seat.driver.collection, *args, **kwargs)
-        if seat.quiet(session_in(args, kwargs)):
-            return await on_legacy()
-        changes = writes if isinstance(writes, bool) else writes(*args, **kwargs)
-        return await seat.router.other(name, changes, on_legacy)
+        return await pass_on(seat, name, says(writes, args, kwargs), on_legacy, session_in(args, kwargs))
 
     return cast("M", call)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
-from shadow.facade.forward import session_in
+from shadow.facade.forward import Writes, says, session_in
+from shadow.facade.seat import Seat
 
 M = TypeVar("M", bound=Callable[..., Any])
 R = TypeVar("R")
@@ -23,7 +24,7 @@ def start(io_loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, R])
     return task
 
 
-def future(method: M, directly: Callable[..., Any]) -> M:
+def future(method: M, directly: Callable[..., Any], writes: Writes) -> M:
     """A routed coroutine method as one of Motor's, with Motor's signature.
 
     It is typed as a coroutine, as Motor's own stubs type what returns a future.
@@ -34,9 +35,23 @@ def future(method: M, directly: Callable[..., Any]) -> M:
 
     @wraps(directly)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        seat = self._seat
+        seat: Seat = self._seat
         if seat.quiet(session_in(args, kwargs)):
-            return directly(seat.driver.collection, *args, **kwargs)
+            if not says(writes, args, kwargs):
+                return directly(seat.driver.collection, *args, **kwargs)
+            begun = seat.router.begin()
+            if begun is not None:
+                return _counted(seat, begun, partial(directly, seat.driver.collection, *args, **kwargs))
         return start(self.get_io_loop(), method(self, *args, **kwargs))
 
     return cast("M", call)
+
+
+def _counted(seat: Seat, begun: Any, directly: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
+    try:
+        answer = directly()
+    except BaseException as error:
+        seat.router.end(begun, error)
+        raise
+    answer.add_done_callback(partial(seat.ended, begun))
+    return answer

@@ -190,10 +190,10 @@ class RoutedMethods:
     ) -> BulkWriteResult:
         options = given(bypass_document_validation=bypass_document_validation, comment=comment, let=let)
         seat = self._seat
-        if seat.quiet(session):
-            result: BulkWriteResult = await seat.driver.collection.bulk_write(
-                requests, ordered, session=session, **options
-            )
+        begun = seat.begin(session)
+        if begun is not None:
+            direct = seat.driver.collection.bulk_write(requests, ordered, session=session, **options)
+            result: BulkWriteResult = await seat.counted(begun, direct)
             return result
         parts = bulk_parts(seat.driver, requests, ordered, session=session, **options)
         return await run_bulk(seat.router, parts, ordered)

@@ -24,7 +24,7 @@ _Hidden: Any = DriverCollection
 
 
 def _counted(method: Any, writes: Any) -> Any:
-    return future(forwarded(method, writes), method)
+    return future(forwarded(method, writes), method, writes)
 
 
 class AsyncIOMotorCollection(DriverCollection[Any]):
@@ -45,23 +45,23 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncIOMotorRawBatchCursor:
         return AsyncIOMotorRawBatchCursor(self.delegate.find_raw_batches(*_args(args), **_kwargs(kwargs)), self)
 
-    @wraps(DriverCollection.watch)  # type: ignore[override]
-    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
+    @wraps(DriverCollection.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:  # type: ignore[override]
         target: Any = self
         return AsyncIOMotorChangeStream(target, **super().watch(*args, **kwargs)._kwargs)
 
     # fmt: off
-    bulk_write = future(RoutedMethods.bulk_write,                   DriverCollection.bulk_write)
-    count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents)
-    delete_many = future(RoutedMethods.delete_many,                 DriverCollection.delete_many)
-    delete_one = future(RoutedMethods.delete_one,                   DriverCollection.delete_one)
-    find_one = future(RoutedMethods.find_one,                       DriverCollection.find_one)
-    find_one_and_update = future(RoutedMethods.find_one_and_update, DriverCollection.find_one_and_update)
-    insert_many = future(RoutedMethods.insert_many,                 DriverCollection.insert_many)
-    insert_one = future(RoutedMethods.insert_one,                   DriverCollection.insert_one)
-    replace_one = future(RoutedMethods.replace_one,                 DriverCollection.replace_one)  # type: ignore[assignment]  # stub without sort
-    update_many = future(RoutedMethods.update_many,                 DriverCollection.update_many)
-    update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one)  # type: ignore[assignment]  # stub without sort
+    bulk_write = future(RoutedMethods.bulk_write,                   DriverCollection.bulk_write, True)
+    count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents, False)
+    delete_many = future(RoutedMethods.delete_many,                 DriverCollection.delete_many, True)
+    delete_one = future(RoutedMethods.delete_one,                   DriverCollection.delete_one, True)
+    find_one = future(RoutedMethods.find_one,                       DriverCollection.find_one, False)
+    find_one_and_update = future(RoutedMethods.find_one_and_update, DriverCollection.find_one_and_update, True)
+    insert_many = future(RoutedMethods.insert_many,                 DriverCollection.insert_many, True)
+    insert_one = future(RoutedMethods.insert_one,                   DriverCollection.insert_one, True)
+    replace_one = future(RoutedMethods.replace_one,                 DriverCollection.replace_one, True)  # type: ignore[assignment]  # stub without sort
+    update_many = future(RoutedMethods.update_many,                 DriverCollection.update_many, True)
+    update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one, True)  # type: ignore[assignment]  # stub without sort
 
     # method                                                                  writes
     _async_aggregate = _counted(_Hidden._async_aggregate,            pipeline_writes)

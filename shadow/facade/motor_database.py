@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
 from pymongo.collection import Collection
 
+from shadow.facade.forward import pass_on, session_in
 from shadow.facade.futures import start
 from shadow.facade.motor_collection import AsyncIOMotorCollection
 
@@ -40,8 +41,8 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
         drop = super().drop_collection
         name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
-        router = self._shadow_router(name)
-        if router is None or router.quiet:
+        if self._shadow_router(name) is None:
             return drop(name_or_collection, *args, **kwargs)
-        counted = router.other("drop", True, lambda: drop(name_or_collection, *args, **kwargs))
+        on_legacy = partial(drop, name_or_collection, *args, **kwargs)
+        counted = pass_on(self[name]._seat, "drop", True, on_legacy, session_in(args, kwargs))
         return start(self.get_io_loop(), counted)

@@ -8,6 +8,7 @@ from typing import Any
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
+from shadow.facade.forward import pass_on, session_in
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 
 
@@ -49,8 +50,9 @@ class AsyncDatabase(DriverDatabase[Any]):
         async def on_legacy() -> dict[str, Any]:
             return await super(AsyncDatabase, self).drop_collection(name_or_collection, *args, **kwargs)
 
-        router = self._shadow_router(name) if isinstance(name, str) else None
-        if router is None or router.quiet:
+        configured = self[name] if isinstance(name, str) and self._shadow_router(name) is not None else None
+        if not isinstance(configured, AsyncCollection):
             return await on_legacy()
-        dropped: dict[str, Any] = await router.other("drop", True, on_legacy)
+        session = session_in(args, kwargs)
+        dropped: dict[str, Any] = await pass_on(configured._seat, "drop", True, on_legacy, session)
         return dropped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -45,13 +46,33 @@ class Seat:
 
     async def write(self, op: Callable[..., WriteOp[R]], *args: Any, session: Any, **options: Any) -> R:
         """Run a write. ``op`` is the operation's class; the arguments are the driver's."""
-        if self.quiet(session):
-            result: R = await self._direct(op, *args, session=session, **options)
+        begun = self.begin(session)
+        if begun is not None:
+            result: R = await self.counted(begun, self._direct(op, *args, session=session, **options))
             return result
         try:
             return await self.router.write(op(self.driver, *args, session=session, **options))
         except CommandFailure as failure:
             raise driver_error(failure) from None
+
+    def begin(self, session: Any) -> Any | None:
+        """Begin a write that the driver may be called for directly, if it may. `counted` or `ended` ends it."""
+        return self.router.begin() if self.quiet(session) else None
+
+    async def counted(self, begun: Any, answer: Awaitable[R]) -> R:
+        """The answer of a direct write, whose end the router learns."""
+        try:
+            result = await answer
+        except BaseException as error:
+            self.router.end(begun, error)
+            raise
+        self.router.end(begun, None)
+        return result
+
+    def ended(self, begun: Any, answer: asyncio.Future[Any]) -> None:
+        """A direct write has ended, as its future tells."""
+        error = asyncio.CancelledError() if answer.cancelled() else answer.exception()
+        self.router.end(begun, error)
 
     def _direct(self, op: Any, *args: Any, **options: Any) -> Awaitable[Any]:
         called: Awaitable[Any] = getattr(self.driver.collection, op.name)(*args, **options)

@@ -24,6 +24,12 @@ class Unrouted:
 
     quiet = True
 
+    def begin(self) -> bool:
+        return True
+
+    def end(self, begun: bool, error: BaseException | None) -> None:
+        """Nobody waits for it."""
+
     async def read(self, op: ReadOp[R]) -> R:
         return await op.on_legacy()
 

@@ -20,6 +20,9 @@ class LegacyRouter:
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
+    def begin(self) -> Any:
+        raise AssertionError("only a quiet router is asked")
+
     async def read(self, op: Any) -> Any:
         self.seen.append(op)
         op.command(), op.id()
@@ -60,7 +63,21 @@ class BindingRouter(LegacyRouter):
 
 
 class QuietRouter(LegacyRouter):
+    """Lets everything go directly, and counts the writes that do."""
+
     quiet = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.ended: list[BaseException | None] = []
+
+    def begin(self) -> Any:
+        self.begun += 1
+        return self.begun
+
+    def end(self, begun: Any, error: BaseException | None) -> None:
+        self.ended.append(error)
 
 
 class FakeUnit:

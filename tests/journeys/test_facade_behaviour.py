@@ -124,6 +124,18 @@ async def test_every_call_goes_directly_while_the_router_is_quiet(quiet_pair: Pa
             differences[name] = bare, facade
     assert differences == {}
     assert quiet_pair.router.seen == []
+    reads = (
+        "find",
+        "find_one",
+        "count_documents",
+        "distinct",
+        "estimated_document_count",
+        "index_information",
+        "options",
+    )
+    writes = [name for name in {**CALLS, **OTHERS} if name.split()[0] not in reads]
+    assert quiet_pair.router.begun == len(quiet_pair.router.ended) == len(writes)
+    assert any(quiet_pair.router.ended) and not all(quiet_pair.router.ended)
 
 
 async def test_other_methods_are_counted_by_name(pair: Pair) -> None:
