@@ -85,7 +85,6 @@ CALLS: dict[str, Call] = {
     ),
     "find_one_and_update projection": lambda c: c.find_one_and_update({"_id": 1}, {"$set": {"b": 1}}, {"a": 1}),
     "find_one_and_update bad": lambda c: c.find_one_and_update({"_id": 1}, {"b": 1}),
-    "find_one_and_update bad return": lambda c: c.find_one_and_update({}, {"$set": {"b": 1}}, return_document=1),
     "bulk_write": lambda c: c.bulk_write(
         [
             InsertOne({"_id": 20, "a": 2}),
