@@ -62,7 +62,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def reference_compare(a: Any, b: Any) -> int:
     """-1, 0 or 1 by BSON's order: types first, then each type's own rule."""
-    return _sign(_rank(a), _rank(b)) or _SAME_TYPE[_rank(a)](a, b)
+    return _sign(_rank(a), _rank(b)) or int(_SAME_TYPE[_rank(a)](a, b))
 
 
 reference_key = cmp_to_key(reference_compare)

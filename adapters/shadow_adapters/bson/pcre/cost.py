@@ -1,74 +1,70 @@
 """How long backtracking can take at worst, as a polynomial in the length of the text.
 
-A pattern without a choice is one step per position; an unbounded quantifier multiplies the steps by the length, a
-bounded one or an alternative by a constant. An unbounded quantifier over something that is itself ambiguous is
-exponential, and refused: ``(a+)+``, ``(a|a)*``, ``(a?b)*``.
+A pattern without a choice is one path through its parts; an unbounded quantifier multiplies the paths by the length of
+the text, a bounded one or an alternative by a constant. An unbounded quantifier over something that is itself ambiguous
+makes them exponential: ``(a+)+``, ``(a|a)*``, ``(a?b)*``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from shadow_adapters.bson.pcre.nodes import Choice, Here, Look, Node, One, Repeat, Sequence
-from shadow_adapters.bson.pcre.parse import refuse
 
-_MAX_FACTOR = 10_000
+_MOST_COPIES = 10
+"""More repetitions than this of something ambiguous are not multiplied out."""
 
 
 class Cost(NamedTuple):
-    """``factor`` × length ** ``degree`` steps from one starting position."""
+    """At most ``paths`` × length ** ``degree`` paths of ``size`` steps each, from one starting position."""
 
-    degree: int
-    factor: int
+    degree: float
+    paths: int
+    size: int
 
     @property
     def ambiguous(self) -> bool:
-        return self.degree > 0 or self.factor > 1
-
-
-_ONE = Cost(0, 1)
+        return self.degree > 0 or self.paths > 1
 
 
 def cost(node: Node) -> Cost:
-    """The worst cost of one attempt. Raises `CommandFailure` for an exponential one."""
-    result = _cost(node)
-    if result.factor > _MAX_FACTOR:
-        refuse("too many alternatives")
-    return result
-
-
-def _cost(node: Node) -> Cost:
+    """The worst cost of one attempt; of infinite degree where it is exponential."""
     if isinstance(node, One | Here):
-        return _ONE
+        return Cost(0, 1, 1)
     if isinstance(node, Look):
-        return _cost(node.body)
+        return cost(node.body)
     if isinstance(node, Sequence):
-        return _all(map(_cost, node.parts))
+        return _in_a_row(map(cost, node.parts))
     if isinstance(node, Choice):
-        costs = [_cost(branch) for branch in node.branches]
-        factors = [each.factor for each in costs]
-        return Cost(max(each.degree for each in costs), max(factors) if _distinct(node) else sum(factors))
-    return _repeated(node)
+        return _one_of(node, [cost(branch) for branch in node.branches])
+    return _repeated(node, cost(node.body))
 
 
-def _all(costs: Iterable[Cost]) -> Cost:
-    degree, factor = 0, 1
+def _in_a_row(costs: Iterable[Cost]) -> Cost:
+    degree, paths, size = 0.0, 1, 0
     for each in costs:
-        degree += each.degree
-        factor *= each.factor
-    return Cost(degree, factor)
+        degree, paths, size = degree + each.degree, paths * each.paths, size + each.size
+    return Cost(degree, paths, size)
 
 
-def _repeated(node: Repeat) -> Cost:
-    inner = _cost(node.body)
+def _one_of(node: Choice, costs: list[Cost]) -> Cost:
+    paths = [each.paths for each in costs]
+    return Cost(
+        max(each.degree for each in costs),
+        max(paths) if _distinct(node) else sum(paths),
+        sum(each.size for each in costs),
+    )
+
+
+def _repeated(node: Repeat, inner: Cost) -> Cost:
     if node.most is None:
-        if inner.ambiguous:
-            refuse("nested quantifiers")
-        return Cost(1, 1)
-    if inner.ambiguous and node.most > 10:
-        refuse("nested quantifiers")
-    return Cost(inner.degree * node.most, inner.factor**node.most * (node.most - node.least + 1))
+        return Cost(math.inf if inner.ambiguous else 1, 1, inner.size * (node.least + 1))
+    if inner.ambiguous and node.most > _MOST_COPIES:
+        return Cost(math.inf, 1, inner.size)
+    paths = inner.paths**node.most * (node.most - node.least + 1)
+    return Cost(inner.degree * node.most if node.most else 0, paths, inner.size * node.most)
 
 
 def _distinct(node: Choice) -> bool:

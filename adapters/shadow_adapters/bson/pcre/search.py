@@ -1,20 +1,22 @@
-"""Searching a text with a parsed pattern, within a bounded number of steps."""
+"""Searching a text with a parsed pattern: by `re` where backtracking is surely cheap, else in linear time."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from shadow_adapters.bson.pcre.cost import anchored, cost
+from shadow_adapters.bson.pcre.linear import Automaton
 from shadow_adapters.bson.pcre.nodes import source
 from shadow_adapters.bson.pcre.parse import Parsed, refuse
 
 Search = Callable[[str], bool]
 
-_MAX_STEPS: Final = 50_000_000
-"""Of backtracking, at worst; some tens of millions pass in a second."""
+_MAX_STEPS: Final = 200_000_000
+"""Of backtracking, at worst, which is a second or two; nearly every text takes a small part of its worst."""
 
 
 @lru_cache(maxsize=512)
@@ -25,22 +27,26 @@ def compile_search(pattern: str, options: str) -> Search:
     for a feature that is not served; the function raises it for a text that is too long for the pattern.
     """
     parsed = Parsed(pattern, options)
-    worst = cost(parsed.node)
-    degree = worst.degree + (0 if anchored(parsed.node) and not parsed.multiline else 1)
+    longest = _longest(parsed)
     try:
         search = re.compile(source(parsed.node), parsed.flags).search
     except (re.error, OverflowError):
         refuse("look-behind of varying width")
-    longest = _longest(degree, worst.factor)
+    automaton = cache(lambda: Automaton(parsed.node, parsed.flags))
+    if longest < 1:
+        return automaton().found
 
     def found(text: str) -> bool:
-        if len(text) > longest:
-            refuse("several quantifiers over a long text")
-        return search(text) is not None
+        return search(text) is not None if len(text) <= longest else automaton().found(text)
 
     return found
 
 
-def _longest(degree: int, factor: int) -> float:
-    """The longest text for which the steps stay below the limit; a linear pattern has none."""
-    return float("inf") if degree <= 1 else (_MAX_STEPS / factor) ** (1 / degree)
+def _longest(parsed: Parsed) -> float:
+    """The longest text on which `re` stays below the limit of steps; 0 where it never surely does."""
+    worst = cost(parsed.node)
+    steps = worst.paths * worst.size
+    degree = worst.degree + (0 if anchored(parsed.node) and not parsed.multiline else 1)
+    if degree == math.inf or steps > _MAX_STEPS:
+        return 0.0
+    return math.inf if degree == 0 else math.pow(_MAX_STEPS / max(steps, 1), 1 / degree)
