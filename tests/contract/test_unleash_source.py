@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shadow.embedded_unleash import UnleashHandle
 from shadow_flags.buckets import BUCKETS
 from shadow_flags.phases import Phase
@@ -89,6 +91,23 @@ async def test_a_canary_that_grows_keeps_its_buckets_and_the_change_is_told(
         await changes.get()
         await until(lambda: len(in_phase(source, entity, Phase.READ_NEW)) > 400)
         assert before < in_phase(source, entity, Phase.READ_NEW)
+    finally:
+        await source.close()
+
+
+async def test_a_listener_that_fails_does_not_end_the_watch(
+    unleash: UnleashHandle, admin: UnleashAdmin, entity: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    source = UnleashSource(unleash.url, unleash.client_token, [entity], refresh_seconds=1, cache=tmp_path)
+    await source.start(fail)
+    try:
+        for phase in (Phase.SHADOW_READ, Phase.READ_NEW):
+            admin.want(entity, {phase: 100})
+            await until(partial(aims, source, entity, phase))
+        assert "could not be evaluated or told" in caplog.text
     finally:
         await source.close()
 

@@ -166,13 +166,12 @@ class UnleashSource:
             return
         try:
             said, seen = self._evaluate(client, state)
-        except Exception:
-            log.exception("flags could not be evaluated; the last known state stays")  # this thread must not end
-            return
-        if self._cache.received == received:
-            self._seen = seen
-            if self._board.post(said):
-                self._on_change()
+            if self._cache.received == received:
+                self._seen = seen
+                if self._board.post(said):
+                    self._on_change()
+        except Exception:  # this thread must not end
+            log.exception("flags could not be evaluated or told; the last known state stays")
 
     def _evaluate(self, client: UnleashClient, state: Mapping[str, Any]) -> tuple[dict[str, Said], dict[str, str]]:
         flags = {flag["name"]: flag for flag in state["features"]}
