@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -98,6 +99,9 @@ class SmallTable:
     def key_sql(self, row: str) -> str:
         return f"{row}.k"
 
+    async def prepare(self, conn: Any) -> None:
+        """Nothing of the connection depends on this table."""
+
     def plan_put(self, states: Mapping[Key, Record | None], first: int) -> Plan:
         ctes = (
             f"put_all AS (SELECT k, doc FROM unnest(${first}::bytea[], ${first + 1}::bytea[]) AS u(k, doc) "
@@ -150,6 +154,11 @@ class InPostgres:
         # What a crash does to an unlogged table; the server itself is shared with other tests.
         await self._conn.execute("TRUNCATE shadow.generation")
         await self._terminate("true")
+        while not all(conn.is_closed() for conn in self._idle()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # the clients hear of it through their loop
+
+    def _idle(self) -> list[Any]:
+        return [conn for c in self._controls for conn in c._durable._free + c._quick._free]
 
     async def disconnect(self, client: Control | SyncSession) -> None:
         assert isinstance(client, PostgresSession | PostgresControl)

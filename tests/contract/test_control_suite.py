@@ -125,6 +125,13 @@ class ControlContract:
         assert await open_ids(control, other.id) == [MarkId(gone, 1)]
         assert await control.debts(ENTITY) == []
 
+    async def test_one_that_died_before_it_joined_can_be_accounted_for(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend, settle=0.0)
+        never = uuid4()
+        await control.join(process(me), 1.0, Upload((NewMark(1, ENTITY, K1, 1000.0, never),)), [never])
+        await asyncio.sleep(0.01)
+        assert await open_ids(control, me) == [MarkId(never, 1)]
+
     async def test_one_gone_since_before_the_restart_leaves_a_debt(self, backend: Backend) -> None:
         control, gone, _ = await joined(backend, settle=100.0)
         await step_to(control, "dual_write")
@@ -580,6 +587,17 @@ class ControlContract:
         assert await backend.readable(1, K1, 0.0)
         await control.mark(me, [NewMark(2, ENTITY, None)])
         assert not await backend.readable(1, K1, 0.0)
+
+    async def test_new_does_not_answer_beside_a_mark_from_before_a_restart(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend)
+        await control.mark(me, [NewMark(1, ENTITY, K1)])
+        await control.owe([])
+        await backend.restart()
+        await control.renew(me, 0.0, NOTHING)
+        assert not await backend.readable(1, K1, 3600.0)
+        assert await backend.readable(1, K2, 3600.0)
+        await control.mark(me, [NewMark(2, ENTITY, K2)])
+        assert await backend.readable(1, K2, 3600.0)
 
     async def test_new_does_not_answer_beside_a_debt(self, backend: Backend) -> None:
         control, _, _ = await joined(backend)

@@ -91,6 +91,7 @@ class Application:
             return (await process.legacy.read([key])).get(key)
 
         with contextlib.suppress(StoreDown):
+            await process.refuse_armed()
             record, store, view = await read(
                 process.handle,
                 self._world.scenario.terms,
@@ -110,11 +111,13 @@ class _Call:
         self._world = application._world
         self.key = key
         self.number = number
-        self._kind = application._chance.choices(("append", "replace", "delete", "find"), (5, 2, 2, 2))[0]
+        weights = (5, 2, 2, 2 if self._world.scenario.keyless else 0)
+        self._kind = application._chance.choices(("append", "replace", "delete", "find"), weights)[0]
 
     async def run(self) -> None:
         """Make the write on whatever store is the authority."""
         handle, terms = self._process.handle, self._world.scenario.terms
+        await self._process.refuse_armed()
         while True:
             view = await handle.enter()
             left = False

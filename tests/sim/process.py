@@ -11,6 +11,7 @@ from shadow.protocol.backfill import Progress
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.verify import Report
 from shadow_adapters.contract import Burden, EntityState, Fleet, Key, NewMark, ProcessInfo, Transition
+from shadow_adapters.failures import StoreDown
 from shadow_adapters.memory.control import MemoryControl
 from shadow_adapters.memory.stores import MemoryLegacy, MemoryNew
 from shadow_flags.phases import Phase
@@ -58,18 +59,20 @@ class Process:
     async def _main(self) -> None:
         self.node.start()
         self.lane.start()
-        while not self.handle.view().known:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
         parts = [asyncio.get_running_loop().create_task(part) for part in self.application.parts()]
         await asyncio.gather(*parts)
 
     async def leave(self) -> None:
-        """Stop cleanly: no new calls, those in flight finish, goodbye."""
-        self.application.closing = True
+        """Stop cleanly, once the application begins no new calls: those in flight finish, goodbye."""
         while self.application.calls:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.lane.stop()
         await self.node.stop()
+
+    async def refuse_armed(self) -> None:
+        """What every call asks first: whether this process may serve legacy before it knows the phase."""
+        if not self.handle.view().known and await self.legacy.armed():
+            raise StoreDown("the phase is not known yet, and the authority may have moved")
 
     # -- what the world looks at
 

@@ -38,13 +38,14 @@ class Scenario:
 
     Attributes:
         start: the settled phase at the beginning, with both stores equal.
-        plan: phases that the operator aims at, one after the other; empty: a random neighbour now and then.
+        plan: phases that the operator aims at, one after the other, again and again; empty: at random.
         seconds: how long the application and the faults go on.
         gap: mean seconds between two writes of one writer.
         faults: how often something breaks; 1 is about three times a second.
         lossy: the control server likes to crash just after a mark, and its writer with it.
         late: share of requests that are applied after their client gave up; as much is never applied.
         forget: the operator declares lapsed processes dead.
+        keyless: there are writes whose record the server chooses.
         keys: how many records there are.
         terms: the protocol's times.
     """
@@ -57,6 +58,7 @@ class Scenario:
     lossy: bool = False
     late: float = 0.04
     forget: bool = False
+    keyless: bool = False
     keys: int = 2
     terms: Terms = TERMS
 
@@ -66,10 +68,12 @@ def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
     return Scenario(
         start=start or chance.choice(STARTS),
         gap=chance.choice((0.12, 0.5, 1.5)),
-        faults=chance.choice((0.15, 0.4, 1.0)),
+        faults=chance.choice((0.05, 0.15, 0.4, 1.0)),
+        seconds=chance.choice((6.0, 12.0)),
         lossy=chance.random() < 0.2,
-        late=chance.choice((0.01, 0.04, 0.12)),
+        late=chance.choice((0.003, 0.01, 0.04, 0.12)),
         forget=chance.random() < 0.3,
+        keyless=chance.random() < 0.3,
         keys=chance.choice((1, 2, 3)),
         terms=replace(TERMS, sync_timeout=chance.choice((0.3, 0.8))),
     )

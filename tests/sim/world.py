@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import tempfile
@@ -20,13 +21,13 @@ from shadow_adapters.contract import EntityState, Key, MarkId, NewDebt, NewMark,
 from shadow_adapters.memory.network import CALM, Network, Weather
 from shadow_adapters.memory.server import MemoryServer
 from shadow_adapters.memory.stores import Change, LegacyServer
-from shadow_flags.phases import PHASES, Phase, neighbours
+from shadow_flags.phases import PHASES, Phase
 from tests.sim.chaos import Chaos
 from tests.sim.invariants import ENTITY, check, check_rest
 from tests.sim.ledger import Ledger, Violation, name, show
 from tests.sim.loop import PROCESS, new_loop
 from tests.sim.process import Process
-from tests.sim.scenario import LIFE, Scenario
+from tests.sim.scenario import LIFE, STARTS, Scenario
 
 EPOCH = 1_700_000_000.0
 REST_SECONDS = 30.0
@@ -73,6 +74,7 @@ class World:
         keys = [key_of(f"k{n}") for n in range(self.scenario.keys)]
         records = {key: encode({"_id": f"k{n}", "seen": [0]}) for n, key in enumerate(keys)}
         self.legacy_server.records.update(records)
+        self.legacy_server.armed = start in (Phase.READ_NEW, Phase.WRITE_NEW)
         if start is not Phase.LEGACY:
             for key, record in records.items():
                 self.server.records.put((ENTITY, key), record)
@@ -139,15 +141,14 @@ class World:
 
     async def _operator(self) -> None:
         """Aims at one phase after the other, as planned or at random."""
-        chance, plan = self.chance("operator"), list(self.scenario.plan)
+        chance = self.chance("operator")
+        plan = itertools.cycle(self.scenario.plan)
         while not self.healed:
-            await asyncio.sleep(chance.uniform(0.2, 1.5))
-            phase = self.phase
-            if plan and phase is self._target:
-                self._target = plan.pop(0)
-            elif not self.scenario.plan and chance.random() < 0.6:
-                choices = [near for near in neighbours(phase) if near is not Phase.NEW]
-                self._target = chance.choices(choices, [3 if near.rank > phase.rank else 1 for near in choices])[0]
+            await asyncio.sleep(chance.uniform(0.1, 0.5) if self.scenario.plan else chance.uniform(0.3, 4.0))
+            if not self.scenario.plan:
+                self._target = chance.choice(STARTS)
+            elif self.phase is self._target:
+                self._target = next(plan)
 
     def aim(self, _entity: str, _phase: Phase) -> Phase:
         """What the operator wants."""
@@ -189,6 +190,7 @@ class World:
             self.later(0.0, lambda: self.kill(process))
 
         if not process.application.closing:
+            process.application.closing = True
             self.loop.spawn(process.name, stop())
 
     def forget(self, process: ProcessInfo) -> None:

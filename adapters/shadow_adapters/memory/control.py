@@ -112,6 +112,7 @@ class MemoryControl:
         self._server.open_marks(me, upload.marks, unknown_age=0.0)
         self._server.owe(upload.debts)
         for process in gone:
+            self._server.introduce(process)
             self._server.account(process, self._settle, journal_seen=True)
 
     def _extend(self, me: UUID, expires_at: float) -> None:

@@ -12,7 +12,18 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from shadow_adapters.contract import OUTBOX, Debt, EntityState, Key, Lease, MarkId, NewDebt, NewMark, Record
+from shadow_adapters.contract import (
+    OUTBOX,
+    Debt,
+    EntityState,
+    Key,
+    Lease,
+    MarkId,
+    NewDebt,
+    NewMark,
+    ProcessInfo,
+    Record,
+)
 from shadow_adapters.failures import Refused, StoreDown
 from shadow_adapters.memory.locks import Connection, Locks
 from shadow_adapters.memory.tables import AuditRow, DebtRow, MarkRow, Table, UndoLog
@@ -41,6 +52,7 @@ class MemoryServer:
         self.locks = Locks()
         self.up = True
         self._restarts = 0
+        self._born = clock()
         self._sequence = 0
         self._connections: list[Connection] = []
 
@@ -79,6 +91,7 @@ class MemoryServer:
 
     def start(self) -> None:
         """Come back after a crash."""
+        self._born = self.now()
         self.up = True
 
     def run(self, work: Callable[[], T], *, durable: bool = True) -> T:
@@ -135,6 +148,12 @@ class MemoryServer:
         """The entity's unpaid debts, oldest first."""
         return [d.debt for d in self.debts.rows.values() if d.debt.entity == entity and d.evidence is None]
 
+    def introduce(self, process: UUID) -> None:
+        """A process that died before it ever joined: what it journalled has an owner, who is gone."""
+        if process not in self.leases.rows:
+            unknown = ProcessInfo(process, "", 0, "", 0.0)
+            self.leases.put(process, Lease(unknown, self.now(), self.generation, self.now()))
+
     def account(self, process: UUID, settle_seconds: float, *, journal_seen: bool) -> None:
         """The process is accounted for.
 
@@ -169,7 +188,8 @@ class MemoryServer:
             return False
         if stale_after is None:
             return True
-        old = self.now() - stale_after
+        # A mark from before the crash: the sync that closed it, and let its writer return, may be lost with the crash.
+        old = max(self.now() - stale_after, self._born)
         touched = (m for m in self.open_of(entity) if m.key == key or m.key is None or key is None)
         return (
             not any(m.opened_at <= old for m in touched)

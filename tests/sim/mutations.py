@@ -1,0 +1,290 @@
+"""The rules taken out one by one, to see that the simulation misses each.
+
+A mutation replaces one function of the code under test (or of the server in memory, where PostgreSQL itself keeps the
+rule) by one without the rule. Each has the kind of run in which its absence shows soonest: rules back one another up,
+and a run in which everything happens at once often repairs what a missing rule breaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from shadow.protocol import conductor, membership
+from shadow.protocol.handle import Handle
+from shadow.protocol.jobs import Jobs
+from shadow.protocol.lane import Lane
+from shadow.protocol.marker import Marker
+from shadow.protocol.marks import Held, MarkBook
+from shadow.protocol.membership import Membership
+from shadow.protocol.sync import Syncer
+from shadow.protocol.view import View, view_of
+from shadow_adapters.contract import EntityState, Key, Lease, NewMark, Record, Transition
+from shadow_adapters.memory.control import MemoryControl
+from shadow_adapters.memory.server import MemoryServer
+from shadow_adapters.memory.stores import MemoryNew
+from shadow_adapters.memory.tables import MarkRow
+from shadow_flags.phases import Phase
+from shadow_flags.steps import decide
+from tests.sim.campaign import run
+from tests.sim.scenario import Scenario
+
+SAFETY = ("uncovered", "lost", "stale", "unequal")
+"""What a missing rule must show as: a run that only fails to come to rest proves nothing."""
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A rule of the design, and the code without it.
+
+    Attributes:
+        rule: as the design numbers it.
+        what: what is taken out.
+        patches: object, attribute and replacement.
+        scenario: the run in which it shows.
+    """
+
+    rule: str
+    what: str
+    patches: Sequence[Patch]
+    scenario: Scenario
+
+
+@contextmanager
+def applied(mutation: Mutation) -> Iterator[None]:
+    """The code without the rule, for a while."""
+    with ExitStack() as stack:
+        for target, attribute, replacement in mutation.patches:
+            stack.enter_context(patch.object(target, attribute, replacement))
+        yield
+
+
+def search(mutation: Mutation, seconds: float, first: int = 1) -> tuple[int, str | None]:
+    """The first seed that finds the mutation and what it says; None when the time is over."""
+    end = time.monotonic() + seconds
+    seed = first
+    with applied(mutation):
+        while time.monotonic() < end:
+            _, violation = run(seed, mutation.scenario)
+            if violation is not None and violation.startswith(SAFETY):
+                return seed, violation
+            seed += 1
+    return seed, None
+
+
+# -- the rules taken out
+
+_record = Marker._record
+
+
+async def _mark_later(self: Marker, view: Callable[[], View], marks: list[Held]) -> None:
+    async def later() -> None:
+        await asyncio.sleep(0.05)
+        await _record(self, view, list(marks))
+
+    asyncio.get_running_loop().create_task(later())
+
+
+def _retire_nothing(self: MarkBook, held: Held) -> None:
+    held.captured = True
+
+
+def _settled_now(self: Lane) -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _settled_at_once(self: MemoryServer, row: MarkRow, settle_seconds: float) -> bool:
+    lease = self.leases.rows.get(row.id.owner)
+    return row.outbox or row.refused is not None or (lease is not None and lease.gone_at is not None)
+
+
+def _puts_settled(self: Syncer, puts: Iterable[Held]) -> None:
+    for held in puts:
+        held.recorded = True
+        if held.users:
+            self._book.settle(held)
+
+
+def _enter_always(self: MemoryServer, entity: str, term: int) -> bool:
+    return True
+
+
+_open_marks = MemoryServer.open_marks
+
+
+def _opened_now(self: MemoryServer, owner: UUID, marks: Iterable[NewMark], *, unknown_age: float | None = None) -> None:
+    _open_marks(self, owner, [replace(mark, opened_at=None) for mark in marks])
+
+
+_send = Membership._send
+
+
+async def _send_no_memory(self: Membership, left: Any, gone: Any, generation: str | None, remembered: Any) -> Any:
+    return await _send(self, left, gone, generation, [])
+
+
+_account = MemoryServer.account
+
+
+def _account_no_debt(self: MemoryServer, process: UUID, settle_seconds: float, *, journal_seen: bool) -> None:
+    lease = self.leases.rows.get(process)
+    if lease is not None and lease.gone_at is None:
+        self.leases.put(process, replace(lease, gone_at=self.now()))
+
+
+def _no_debts(self: MemoryServer, entity: str) -> list[Any]:
+    return []
+
+
+_readable = MemoryServer.readable
+
+
+def _readable_beside_debts(
+    self: MemoryServer, entity: str, epoch: int, key: Key | None, stale_after: float | None
+) -> bool:
+    with patch.object(MemoryServer, "open_debts", _no_debts):
+        return _readable(self, entity, epoch, key, stale_after)
+
+
+def _readable_beside_marks(
+    self: MemoryServer, entity: str, epoch: int, key: Key | None, stale_after: float | None
+) -> bool:
+    with patch.object(MemoryServer, "open_of", _no_debts):
+        return _readable(self, entity, epoch, key, stale_after)
+
+
+def _never_doubtful(self: MemoryServer, lease: Lease) -> bool:
+    return False
+
+
+def _doubtful_only_lapsed(self: MemoryServer, lease: Lease) -> bool:
+    return lease.gone_at is None and lease.expires_at < self.now()
+
+
+async def _one_try(self: Lane, marks: Sequence[Held], until: float) -> bool:
+    await self.sync(marks[0].entity, [held.key for held in marks if held.key is not None])
+    return False
+
+
+def _lapsed_always(self: Membership) -> bool:
+    return True
+
+
+def _lapse_of_the_last(self: Membership) -> float:
+    now = asyncio.get_running_loop().time()
+    self._lapse = now
+    return now
+
+
+def _ready_at_once(self: Jobs, state: EntityState, now: float) -> bool:
+    return state.backfill == "running"
+
+
+async def _no_marked(self: MemoryControl, entity: str, since: float) -> frozenset[Key]:
+    return frozenset()
+
+
+_insert_absent = MemoryNew.insert_absent
+
+
+async def _none_present(self: MemoryNew, term: int, records: Mapping[Key, Record]) -> frozenset[Key]:
+    await _insert_absent(self, term, records)
+    return frozenset()
+
+
+async def _no_sweep(self: Jobs, entity: str, *, repair: bool = True) -> dict[str, object]:
+    return {}
+
+
+def _view_without_hold(state: EntityState) -> View:
+    return replace(view_of(state), holding=False)
+
+
+def _never_older(self: Any, epoch: int) -> bool:
+    return False
+
+
+_transition = MemoryControl.transition
+
+
+async def _transition_over_marks(self: MemoryControl, change: Transition) -> bool:
+    return await _transition(self, replace(change, require_no_marks=False))
+
+
+
+
+def _decide_without(**forgotten: Any) -> Any:
+    return lambda at, limit: decide(replace(at, **forgotten), limit)
+
+
+# -- where their absence shows
+
+_DUAL = Scenario(Phase.SHADOW_READ, (Phase.SHADOW_READ,), gap=0.8, faults=0.6, late=0.15)
+_READS = Scenario(Phase.READ_NEW, (Phase.READ_NEW,), gap=0.2, faults=0.4, late=0.02)
+_LOSSY = replace(_READS, lossy=True, gap=0.5, seconds=5.0)
+_NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.15)
+_MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, seconds=10.0)
+_PAUSES = replace(_MOVES, faults=0.5)
+_FORGET = Scenario(Phase.WRITE_NEW, (Phase.READ_NEW, Phase.WRITE_NEW), gap=0.4, faults=1.0, late=0.02, forget=True)
+_DEBTS = replace(_LOSSY, plan=(Phase.SHADOW_READ, Phase.READ_NEW), seconds=8.0)
+_FILL = Scenario(Phase.LEGACY, (Phase.DUAL_WRITE,), gap=0.3, faults=0.05, late=0.02, seconds=5.0, keys=8)
+_REFILL = replace(_FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.DUAL_WRITE), seconds=8.0)
+
+MUTATIONS: dict[str, Mutation] = {
+    "mark_first": Mutation("1", "the write does not wait for its mark", [(Marker, "_record", _mark_later)], _DUAL),
+    "capture": Mutation("1", "a captured mark covers a later write", [(MarkBook, "_retire", _retire_nothing)], _DUAL),
+    "unsettled": Mutation("2", "an unknown outcome settles at once", [(Lane, "settled_at", _settled_now)], _DUAL),
+    "settle": Mutation("2", "marks of the gone close at once", [(MemoryServer, "settled", _settled_at_once)], _DUAL),
+    "put_mark": Mutation("3", "an unknown put settles at once", [(Syncer, "_settle_puts", _puts_settled)], _NEW),
+    "enter": Mutation("4", "the term is not checked", [(MemoryServer, "enter", _enter_always)], _FORGET),
+    "reupload": Mutation("5", "nothing is uploaded after a restart", [(Membership, "_send", _send_no_memory)], _LOSSY),
+    "restart_debt": Mutation("5", "lost marks leave no debt", [(MemoryServer, "account", _account_no_debt)], _LOSSY),
+    "upload_age": Mutation("5", "uploads forget the age", [(MemoryServer, "open_marks", _opened_now)], _LOSSY),
+    "debt_reads": Mutation("7", "reads ignore debts", [(MemoryServer, "readable", _readable_beside_debts)], _LOSSY),
+    "debt_gate": Mutation("7", "steps ignore debts", [(conductor, "decide", _decide_without(debts=0))], _DEBTS),
+    "old_marks": Mutation("8", "reads ignore marks", [(MemoryServer, "readable", _readable_beside_marks)], _READS),
+    "lapsed": Mutation("8", "reads ignore leases", [(MemoryServer, "_doubtful", _never_doubtful)], _READS),
+    "restart_reads": Mutation(
+        "8", "reads ignore a restart", [(MemoryServer, "_doubtful", _doubtful_only_lapsed)], _LOSSY
+    ),
+    "fail_wait": Mutation("9", "a failed sync returns early", [(Lane, "synced", _one_try)], _READS),
+    "hold": Mutation("10", "writes are not held", [(Membership, "surely_lapsed", _lapsed_always)], _READS),
+    "bf_settle": Mutation(
+        "17",
+        "the backfill does not wait for unmarked writes",
+        [(Jobs, "_ready", _ready_at_once), (Jobs, "verify", _no_sweep), (Handle, "older", _never_older)],
+        _FILL,
+    ),
+    "bf_marked": Mutation(
+        "17",
+        "marked keys are not synced",
+        [(MemoryControl, "marked_since", _no_marked), (Jobs, "verify", _no_sweep)],
+        _FILL,
+    ),
+    "bf_present": Mutation(
+        "17",
+        "present keys are not synced",
+        [(MemoryNew, "insert_absent", _none_present), (Jobs, "verify", _no_sweep)],
+        _REFILL,
+    ),
+    "sweep": Mutation("17", "what legacy lacks is not swept", [(Jobs, "verify", _no_sweep)], _REFILL),
+    "fence_hold": Mutation("fence", "calls are not held", [(membership, "view_of", _view_without_hold)], _MOVES),
+    "fence_flight": Mutation("fence", "calls in flight are not awaited", [(Handle, "older", _never_older)], _MOVES),
+    "fence_marks": Mutation(
+        "fence",
+        "marks are not drained",
+        [(MemoryControl, "transition", _transition_over_marks), (conductor, "decide", _decide_without(marks=0))],
+        _MOVES,
+    ),
+    "fence_all": Mutation(
+        "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], _PAUSES
+    ),
+}
