@@ -99,6 +99,8 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("elem-or", {"a": {"$elemMatch": {"$or": [{"x": 1}, {"y": 1}]}}}, [[{"y": 1}]], [[{"x": 2}], {"x": 1}]),
     ("elem-array", {"a": {"$elemMatch": {"0": 7}}}, [[[7]]], [[7]]),
     ("reference", {"a.$id": 1}, [DBRef("c", 1), {"$ref": "c", "$id": 1}], [DBRef("c", 2)]),
+    ("reference-with-more", {"a": {"$ref": "c", "$id": 1, "x": 2}}, [DBRef("c", 1, x=2)], [DBRef("c", 1)]),
+    ("reference-in-elem", {"a": {"$elemMatch": {"$id": 1}}}, [[DBRef("c", 1)]], [[DBRef("c", 2)]]),
     ("empty-object", {"a": {}}, [{}], [{"x": 1}, ...]),
 ]
 
@@ -140,9 +142,12 @@ REFUSED = [
     ("options-letter", {"a": {"$regex": "a", "$options": "q"}}, 51108, None),
     ("regex-type", {"a": {"$regex": 5}}, 2, None),
     ("regex-nul", {"a": {"$regex": "a\0"}}, 2, None),
-    ("mod", {"a": {"$mod": [5, 0]}}, 2, "$mod"),
+    ("4", {"a": {"$type": "null"}}, 2, "$type"),
+    ("36", {"a": {"$type": "array"}}, 2, "$type"),
+    ("37", {"a": {"$mod": [5, 0]}}, 2, "$mod"),
+    ("41", {"a": {"$bitsAllSet": [0, 5]}}, 2, "$bitsAllSet"),
     ("where", {"$where": "1"}, 2, "$where"),
-    ("expr", {"$expr": {}}, 2, "$expr"),
+    ("45", {"$expr": {"$eq": ["$a", None]}}, 2, "$expr"),
 ]
 
 

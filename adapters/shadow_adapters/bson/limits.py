@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from bson.dbref import DBRef
-
 from shadow_adapters.bson.codec import encode
+from shadow_adapters.bson.paths import SCALARS, as_document
 from shadow_adapters.failures import CommandFailure
 
 MAX_DEPTH: Final = 100
 """Levels of documents and arrays inside each other, the document itself not counted (``BSONDepth``)."""
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Largest document that MongoDB stores."""
+_NOTHING: Final[Iterable[Any]] = ()
 
 
 def check_depth(value: Any) -> None:
     """Raises `CommandFailure` 15 (Overflow) where the value is nested too deep."""
-    _descend(value, MAX_DEPTH)
+    _descend(_inner(value), MAX_DEPTH)
 
 
-def _descend(value: Any, left: int) -> None:
-    if left < 0:
-        raise CommandFailure(15, f"Document exceeds maximum nested object depth of {MAX_DEPTH}")
-    inner: Any = ()
-    if isinstance(value, Mapping):
-        inner = value.values()
-    elif isinstance(value, list | tuple):
-        inner = value
-    elif isinstance(value, DBRef):
-        inner = value.as_doc().values()
-    for item in inner:
-        if isinstance(item, Mapping | list | tuple | DBRef):
-            _descend(item, left - 1)
+def _descend(values: Iterable[Any], left: int) -> None:
+    for value in values:
+        if type(value) in SCALARS:
+            continue
+        inner = _inner(value)
+        if inner is not _NOTHING:
+            if left == 0:
+                raise CommandFailure(15, f"Document exceeds maximum nested object depth of {MAX_DEPTH}")
+            _descend(inner, left - 1)
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    """What a document or an array holds."""
+    if isinstance(value, list | tuple):
+        return value
+    document = as_document(value)
+    return _NOTHING if document is None else document.values()
 
 
 def check_size(record: bytes) -> None:

@@ -61,11 +61,29 @@ def compile_sort(spec: Sort) -> Callable[[Mapping[str, Any]], bytes]:
     descending = [_descends(name, direction) for name, direction in pairs]
     paths = [tuple(name.split(".")) for name, _ in pairs]
 
+    fields = [(name, down) for (name, _), down in zip(pairs, descending, strict=True)]
+    plain = all(len(path) == 1 for path in paths)
+
     def key(document: Mapping[str, Any]) -> bytes:
+        if plain:
+            found = _plain_key(document, fields)
+            if found is not None:
+                return found
         rows = _rows([(document, path) for path in paths])
         return min(_row_key(row, descending) for row in rows)
 
     return key
+
+
+def _plain_key(document: Mapping[str, Any], fields: list[tuple[str, bool]]) -> bytes | None:
+    """The sort key by fields of the document itself; None where one of them is an array."""
+    parts = []
+    for name, down in fields:
+        value = document.get(name)  # missing sorts as null does
+        if isinstance(value, list):
+            return None
+        parts.append(invert(encode(value)) if down else encode(value))
+    return b"".join(parts)
 
 
 def _descends(name: str, direction: Any) -> bool:

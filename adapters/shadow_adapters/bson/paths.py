@@ -8,10 +8,18 @@ other elements of an array on the way are passed over, while a scalar elsewhere 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from bson.binary import Binary
+from bson.datetime_ms import DatetimeMS
 from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
 
 
 class _Missing(Enum):
@@ -23,11 +31,37 @@ MISSING: Final = _Missing.MISSING
 
 Predicate = Callable[[Any], bool]
 
+SCALARS: Final[frozenset[type]] = frozenset(
+    (
+        str,
+        int,
+        float,
+        bool,
+        type(None),
+        bytes,
+        Int64,
+        ObjectId,
+        DatetimeMS,
+        datetime,
+        Decimal128,
+        Binary,
+        Timestamp,
+        Regex,
+    )
+)
+"""Types known to hold no other values: asking for the type is much cheaper than asking whether it is a `Mapping`."""
+
+REFERENCE_FIELDS: Final = frozenset(("$ref", "$id", "$db"))
+"""Fields of a reference (DBRef): the names with a dollar that are no operators."""
+
 
 def as_document(value: Any) -> Mapping[str, Any] | None:
     """The value as a document, or None if it is none. The driver decodes a reference into a class of its own."""
-    if type(value) is dict:
-        return value
+    kind = type(value)
+    if kind is dict:
+        return cast(Mapping[str, Any], value)
+    if kind in SCALARS:
+        return None
     if isinstance(value, Mapping):
         return value
     return value.as_doc() if isinstance(value, DBRef) else None
@@ -82,10 +116,24 @@ def reader(path: str, predicate: Predicate, *, into_arrays: bool) -> Callable[[M
 
     ``into_arrays``: the elements of an array at the end are tried too, before the array itself.
     """
-    parts = path.split(".")
-    if len(parts) == 1:
-        return _read_field(path, predicate, into_arrays)
+    *way, last = path.split(".")
+    read_last = _read_field(last, predicate, into_arrays)
+    if not way:
+        return read_last
+    read_branching = _read_branching([*way, last], predicate, into_arrays)
 
+    def read(document: Mapping[str, Any]) -> bool:
+        node: Any = document
+        for part in way:
+            node = node.get(part)
+            if type(node) is not dict:
+                return read_branching(document)
+        return read_last(node)
+
+    return read
+
+
+def _read_branching(parts: list[str], predicate: Predicate, into_arrays: bool) -> Callable[[Mapping[str, Any]], bool]:
     def read(document: Mapping[str, Any]) -> bool:
         for value, open_array in ends(document, parts):
             if into_arrays and open_array and isinstance(value, list) and any(map(predicate, value)):

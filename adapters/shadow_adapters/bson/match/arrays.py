@@ -9,13 +9,13 @@ from bson.decimal128 import Decimal128
 
 from shadow_adapters.bson.match.comparison import plain
 from shadow_adapters.bson.match.test import NEVER, All, Leaf, Test
-from shadow_adapters.bson.paths import Predicate, as_document
+from shadow_adapters.bson.paths import REFERENCE_FIELDS, Predicate, as_document
 from shadow_adapters.failures import CommandFailure
 
 if TYPE_CHECKING:
     from shadow_adapters.bson.match.parser import Parser
 
-_OF_DOCUMENTS = ("$and", "$or", "$nor")
+_OF_DOCUMENTS = REFERENCE_FIELDS | {"$and", "$or", "$nor"}
 
 
 def size(argument: Any) -> Leaf:
@@ -49,7 +49,7 @@ def all_of(argument: Any, parser: Parser) -> Test:
 def _first_operator(item: Any) -> str | None:
     document = as_document(item)
     first = next(iter(document), "") if document else ""
-    return first if first.startswith("$") and first != "$ref" else None
+    return first if first.startswith("$") and first not in REFERENCE_FIELDS else None
 
 
 def elem_match(argument: Any, parser: Parser) -> Leaf:
@@ -57,7 +57,7 @@ def elem_match(argument: Any, parser: Parser) -> Leaf:
     if not isinstance(argument, Mapping):
         raise CommandFailure(2, "$elemMatch needs an Object")
     first = next(iter(argument), "")
-    if first.startswith("$") and first not in _OF_DOCUMENTS and first != "$ref":
+    if first.startswith("$") and first not in _OF_DOCUMENTS:
         holds = parser.field(argument).on()
     else:
         holds = _document_holds(parser.filter(argument))

@@ -14,7 +14,7 @@ from bson.regex import Regex
 from shadow_adapters.bson.keys import NAN, TAG_MAX_KEY, TAG_MIN_KEY, TAG_NULL, TAG_NUMBER, encode
 from shadow_adapters.bson.match.regex import as_regex, pattern
 from shadow_adapters.bson.match.test import Leaf, Not, Test
-from shadow_adapters.bson.paths import MISSING, Predicate, as_document
+from shadow_adapters.bson.paths import MISSING, REFERENCE_FIELDS, Predicate, as_document
 from shadow_adapters.failures import CommandFailure
 
 Ordered = Callable[[bytes, bytes], bool]
@@ -85,7 +85,8 @@ def one_of(operator: str, argument: Any) -> Leaf:
         raise CommandFailure(2, f"{operator} needs an array")
     for item in argument:
         document = as_document(item)
-        if document and next(iter(document)).startswith("$") and "$ref" not in document:
+        first = next(iter(document), "") if document else ""
+        if first.startswith("$") and first not in REFERENCE_FIELDS:
             raise CommandFailure(2, f"cannot nest $ under {operator}")
     patterns = [pattern(regex) for regex in map(as_regex, argument) if regex is not None]
     keys = frozenset(encode(item) for item in argument if as_regex(item) is None)

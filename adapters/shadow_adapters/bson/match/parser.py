@@ -14,6 +14,7 @@ from shadow_adapters.bson.match.element import exists
 from shadow_adapters.bson.match.logical import all_filters, any_filter, negation, no_filter
 from shadow_adapters.bson.match.regex import from_options, from_regex
 from shadow_adapters.bson.match.test import All, DocumentPredicate, Test, every
+from shadow_adapters.bson.paths import REFERENCE_FIELDS, SCALARS
 from shadow_adapters.failures import CommandFailure
 
 FieldOperator = Callable[[str, Any, Mapping[str, Any], "Parser"], Test | None]
@@ -46,8 +47,6 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
 }
 """What may stand in the place of a field."""
 
-_REFERENCE: Final = frozenset(("$ref", "$id", "$db"))
-
 
 class Parser:
     """Compiles filters and conditions; the families' operators come back to it for what is nested in them."""
@@ -57,7 +56,7 @@ class Parser:
         return every([self._clause(name, argument) for name, argument in filter.items()])
 
     def _clause(self, name: str, argument: Any) -> DocumentPredicate:
-        if name.startswith("$"):
+        if name.startswith("$") and name not in REFERENCE_FIELDS:
             operator = FILTER_OPERATORS.get(name)
             if operator is None:
                 raise CommandFailure(2, f"unknown top level operator: {name}", unsupported=name)
@@ -80,7 +79,6 @@ class Parser:
 
 def is_condition(value: Any) -> bool:
     """Whether a field's value in a filter is a document of operators, and not a document to be equal to."""
-    if not isinstance(value, Mapping):
+    if type(value) in SCALARS or not isinstance(value, Mapping):
         return False
-    first = next(iter(value), "")
-    return first.startswith("$") and not (first in _REFERENCE and _REFERENCE.issuperset(value))
+    return next(iter(value), "").startswith("$") and not ("$ref" in value and "$id" in value)
