@@ -13,9 +13,6 @@ from shadow.facade.seat import Seat
 
 M = TypeVar("M", bound=Callable[..., Any])
 
-Writes = bool | Callable[..., bool]
-"""Whether a method changes records, or a function of its arguments that says it."""
-
 _SESSIONS = (AsyncClientSession, AgnosticClientSession)
 
 
@@ -25,17 +22,6 @@ def session_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if session is None:
         session = next((arg for arg in args if isinstance(arg, _SESSIONS)), None)
     return session
-
-
-def pipeline_writes(pipeline: Any = (), *_: Any, **__: Any) -> bool:
-    """Whether an aggregation writes its result somewhere, which only its last stage can."""
-    last = pipeline[-1] if isinstance(pipeline, list | tuple) and pipeline else {}
-    return "$out" in last or "$merge" in last
-
-
-def says(writes: Writes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether this call of a method writes."""
-    return writes if isinstance(writes, bool) else writes(*args, **kwargs)
 
 
 async def pass_on(seat: Seat, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
@@ -48,7 +34,7 @@ async def pass_on(seat: Seat, name: str, writes: bool, on_legacy: Callable[[], A
     return await seat.router.other(name, writes, on_legacy)
 
 
-def forwarded(method: M, writes: Writes) -> M:
+def forwarded(method: M, writes: bool) -> M:
     """The driver's method as a façade's: run on the driver's own collection, past the router's count."""
     name = method.__name__
 
@@ -56,6 +42,6 @@ def forwarded(method: M, writes: Writes) -> M:
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         seat: Seat = self._seat
         on_legacy = partial(method, seat.driver.collection, *args, **kwargs)
-        return await pass_on(seat, name, says(writes, args, kwargs), on_legacy, session_in(args, kwargs))
+        return await pass_on(seat, name, writes, on_legacy, session_in(args, kwargs))
 
     return cast("M", call)

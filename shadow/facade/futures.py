@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
-from shadow.facade.forward import Writes, says, session_in
+from shadow.facade.forward import session_in
 from shadow.facade.seat import Seat
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -24,20 +24,21 @@ def start(io_loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, R])
     return task
 
 
-def future(method: M, directly: Callable[..., Any], writes: Writes) -> M:
+def future(method: M, directly: Callable[..., Any], writes: bool | None) -> M:
     """A routed coroutine method as one of Motor's, with Motor's signature.
 
     It is typed as a coroutine, as Motor's own stubs type what returns a future.
 
     Args:
         directly: the driver's own method, for a quiet router.
+        writes: whether the method changes records of its collection; None where more than its own router decides.
     """
 
     @wraps(directly)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         seat: Seat = self._seat
-        if seat.quiet(session_in(args, kwargs)):
-            if not says(writes, args, kwargs):
+        if writes is not None and seat.quiet(session_in(args, kwargs)):
+            if not writes:
                 return directly(seat.driver.collection, *args, **kwargs)
             begun = seat.router.begin()
             if begun is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial, wraps
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient as DriverClient
@@ -14,8 +14,11 @@ from pymongo.mongo_client import MongoClient
 from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.contract import Binding
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
+from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.motor_database import AsyncIOMotorDatabase
+from shadow.facade.plain import plain_database
 
 
 class AsyncIOMotorClientSession(DriverSession):
@@ -70,6 +73,23 @@ class AsyncIOMotorClient(DriverClient[Any]):
         if database is None:
             database = self._shadow_databases[name] = AsyncIOMotorDatabase(self, name)
         return database
+
+    @wraps(DriverClient.bulk_write)
+    def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        on_legacy = partial(super().bulk_write, models, *args, **kwargs)
+        counted = pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
+        return start(self.get_io_loop(), counted)
+
+    @wraps(DriverClient.drop_database)
+    def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
+        return start(self.get_io_loop(), self._drop(name_or_database, on_legacy, session_in(args, kwargs)))
+
+    async def _drop(self, name_or_database: Any, on_legacy: Any, session: Any) -> Any:
+        name = name_or_database if isinstance(name_or_database, str) else name_or_database.name
+        dropped = await plain_database(self, name).list_collection_names()
+        reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
+        return await pass_through(self, reach, on_legacy, session)
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""

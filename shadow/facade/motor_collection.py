@@ -8,7 +8,8 @@ from typing import Any
 from motor import metaprogramming
 from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
 
-from shadow.facade.forward import forwarded, pipeline_writes
+from shadow.facade.elsewhere import aggregated
+from shadow.facade.forward import forwarded
 from shadow.facade.futures import future
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream, AsyncIOMotorCursor, AsyncIOMotorRawBatchCursor
@@ -25,6 +26,10 @@ _Hidden: Any = DriverCollection
 
 def _counted(method: Any, writes: Any) -> Any:
     return future(forwarded(method, writes), method, writes)
+
+
+def _aggregated(method: Any) -> Any:
+    return future(aggregated(method), method, None)
 
 
 class AsyncIOMotorCollection(DriverCollection[Any]):
@@ -64,8 +69,8 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one, True)  # type: ignore[assignment]  # stub without sort
 
     # method                                                                  writes
-    _async_aggregate = _counted(_Hidden._async_aggregate,            pipeline_writes)
-    _async_aggregate_raw_batches = _counted(_Hidden._async_aggregate_raw_batches, pipeline_writes)
+    _async_aggregate = _aggregated(_Hidden._async_aggregate)
+    _async_aggregate_raw_batches = _aggregated(_Hidden._async_aggregate_raw_batches)
     _async_list_indexes = _counted(_Hidden._async_list_indexes,      False)
     _async_list_search_indexes = _counted(_Hidden._async_list_search_indexes, False)
     create_index = _counted(DriverCollection.create_index,                    True)

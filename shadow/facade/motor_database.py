@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
 from pymongo.collection import Collection
 
+from shadow.facade.elsewhere import pass_through, reach_of_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.futures import start
 from shadow.facade.motor_collection import AsyncIOMotorCollection
@@ -37,6 +38,19 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         if obj.__class__ is Collection and self._shadow_router(obj.name) is not None:
             return AsyncIOMotorCollection(self, obj.name, _delegate=obj)
         return super().wrap(obj)
+
+    @wraps(DriverDatabase.command)
+    def command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return start(self.get_io_loop(), self._shadow_command(super().command, args, kwargs))
+
+    @wraps(DriverDatabase.cursor_command)
+    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return await self._shadow_command(super().cursor_command, args, kwargs)
+
+    async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        on_legacy = partial(method, *args, **kwargs)
+        reach = reach_of_command(self.delegate.name, *args, **kwargs)
+        return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
 
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
         drop = super().drop_collection

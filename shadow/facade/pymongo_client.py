@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial, wraps
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession as DriverSession
@@ -11,6 +11,9 @@ from pymongo.asynchronous.mongo_client import AsyncMongoClient as DriverClient
 from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.contract import Binding
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
+from shadow.facade.forward import session_in
+from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_collection import OPTIONS
 from shadow.facade.pymongo_database import AsyncDatabase
 
@@ -60,6 +63,19 @@ class AsyncMongoClient(DriverClient[Any]):
 
     def _shadow_database(self, database: Any) -> AsyncDatabase:
         return AsyncDatabase(self, database.name, **{option: getattr(database, option) for option in OPTIONS})
+
+    @wraps(DriverClient.bulk_write)
+    async def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        on_legacy = partial(super().bulk_write, models, *args, **kwargs)
+        return await pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
+
+    @wraps(DriverClient.drop_database)
+    async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        name = getattr(name_or_database, "name", name_or_database)
+        dropped = await plain_database(self, name).list_collection_names() if isinstance(name, str) else []
+        reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
+        on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
+        await pass_through(self, reach, on_legacy, session_in(args, kwargs))
 
     def start_session(self, *args: Any, **kwargs: Any) -> AsyncClientSession:
         session = super().start_session(*args, **kwargs)

@@ -6,7 +6,8 @@ from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 
-from shadow.facade.forward import forwarded, pipeline_writes
+from shadow.facade.elsewhere import aggregated
+from shadow.facade.forward import forwarded
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_cursor import AsyncCursor, AsyncRawBatchCursor
@@ -47,8 +48,8 @@ class AsyncCollection(RoutedMethods, DriverCollection[Any]):
 
     # fmt: off
     # method                                                                  writes
-    aggregate = forwarded(DriverCollection.aggregate,                         pipeline_writes)
-    aggregate_raw_batches = forwarded(DriverCollection.aggregate_raw_batches, pipeline_writes)
+    aggregate = aggregated(DriverCollection.aggregate)
+    aggregate_raw_batches = aggregated(DriverCollection.aggregate_raw_batches)
     create_index = forwarded(DriverCollection.create_index,                   True)
     create_indexes = forwarded(DriverCollection.create_indexes,               True)
     create_search_index = forwarded(DriverCollection.create_search_index,     True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial, wraps
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
+from shadow.facade.elsewhere import pass_through, reach_of_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 
@@ -43,6 +44,19 @@ class AsyncDatabase(DriverDatabase[Any]):
     async def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
         made = await super().create_collection(name, *args, **kwargs)
         return self.get_collection(name, **{option: getattr(made, option) for option in OPTIONS})
+
+    @wraps(DriverDatabase.command)
+    async def command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return await self._shadow_command(super().command, args, kwargs)
+
+    @wraps(DriverDatabase.cursor_command)
+    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return await self._shadow_command(super().cursor_command, args, kwargs)
+
+    async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        on_legacy = partial(method, *args, **kwargs)
+        reach = reach_of_command(self._name, *args, **kwargs)
+        return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
 
     async def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         name = getattr(name_or_collection, "name", name_or_collection)

@@ -13,8 +13,10 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from bson.son import SON
+from pymongo import InsertOne
 
-from tests.journeys.facade_support import LegacyRouter
+from shadow.facade.elsewhere import reach_of_bulk, reach_of_command, written_by
+from tests.journeys.facade_support import LegacyRouter, outcome
 from tests.journeys.test_facade_behaviour import Pair
 
 
@@ -84,7 +86,7 @@ async def test_options_of_the_collection_shape_what_is_sent_and_returned(pair: P
     assert insert.targets()[0].id.subtype == 4
 
 
-async def test_an_aggregation_is_counted_and_writes_if_it_says_so(pair: Pair) -> None:
+async def test_an_aggregation_is_counted_on_what_it_reads_and_what_it_writes(pair: Pair) -> None:
     async def run(collection: Any, pipeline: list[Any]) -> list[Any]:
         cursor = collection.aggregate(pipeline)
         cursor = await cursor if hasattr(cursor, "__await__") else cursor
@@ -93,7 +95,10 @@ async def test_an_aggregation_is_counted_and_writes_if_it_says_so(pair: Pair) ->
     pipeline = [{"$match": {"a": 2}}, {"$sort": {"_id": 1}}, {"$project": {"a": 1}}]
     assert await run(pair.facade, pipeline) == await run(pair.bare, pipeline)
     await run(pair.facade, [{"$match": {}}, {"$out": "elsewhere"}])
-    assert pair.router.seen == [("aggregate", False), ("aggregate", True)]
+    assert pair.router.seen == [("aggregate", False), ("aggregate", False)]
+    await run(pair.facade, [{"$match": {}}, {"$out": "routed_out"}])
+    assert pair.router.seen[2:] == [("aggregate", False), ("aggregate", True)]
+    assert await pair.clients[0].get_default_database()["routed_out"].count_documents({}) == 4
 
 
 async def test_cursors_that_new_does_not_serve_are_counted(pair: Pair) -> None:
@@ -122,3 +127,37 @@ async def test_connections_are_named(pair: Pair) -> None:
     client = pair.clients[1]
     core = client.delegate if "delegate" in vars(client) else client
     assert core.options.pool_options.metadata["driver"]["name"].endswith("|Shadow")
+
+
+async def test_a_command_is_counted_on_the_collection_that_it_names(pair: Pair) -> None:
+    database = pair.clients[1].get_default_database()
+    bare = pair.clients[0].get_default_database()
+    assert (await database.command("ping"))["ok"] == 1
+    assert (await database.command({"count": "other"}))["n"] == 0
+    assert pair.router.seen == []
+    for command in ({"count": "routed"}, {"distinct": "routed", "key": "a"}):
+        assert await outcome(lambda command=command: database.command(dict(command))) == await outcome(
+            lambda command=command: bare.command(dict(command))
+        )
+    await database.command("insert", "routed", documents=[{"_id": 200}])
+    assert await pair.raw.find_one({"_id": 200})
+    cursor = await database.cursor_command({"find": "routed", "filter": {"_id": 1}})
+    assert [document["_id"] async for document in cursor] == [1]
+    assert pair.router.seen == [("count", False), ("distinct", False), ("insert", True), ("find", False)]
+
+
+async def test_a_dropped_database_is_counted_on_its_collections(pair: Pair) -> None:
+    client, name = pair.clients[1], pair.facade.database.name
+    await client.drop_database(name)
+    assert pair.router.seen == [("drop_database", True)]
+    assert await pair.clients[0][name].list_collection_names() == []
+
+
+def test_where_an_aggregation_writes() -> None:
+    assert written_by("d", [{"$match": {}}]) == () == written_by("d", [])
+    assert written_by("d", [{"$out": "c"}]) == (("d", "c"),)
+    assert written_by("d", [{"$out": {"db": "e", "coll": "c"}}]) == (("e", "c"),)
+    assert written_by("d", [{"$merge": {"into": "c", "on": "_id"}}]) == (("d", "c"),)
+    assert written_by("d", [{"$merge": {"into": {"db": "e", "coll": "c"}}}]) == (("e", "c"),)
+    assert reach_of_command("d", "renameCollection", "d.a", to="d.b").written == (("d", "a"), ("d", "b"))
+    assert reach_of_bulk([InsertOne({}, "d.a.b"), InsertOne({}, "d.a.b")]).written == (("d", "a.b"),)

@@ -1,0 +1,89 @@
+"""Calls that reach configured collections without naming them as an object: commands, ``$out``, whole databases.
+
+They run on legacy and are counted on every configured collection that they touch, so that a write among them leaves
+its mark on each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial, wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+from shadow.facade.forward import pass_on, session_in
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+READS = frozenset(
+    {"aggregate", "collStats", "count", "dataSize", "distinct", "explain", "find", "getMore", "listIndexes", "validate"}
+)
+"""Commands on a collection that change nothing."""
+
+Place = tuple[str, str]
+
+
+class Reach(NamedTuple):
+    """The collections, by database and name, that a call reads and writes."""
+
+    name: str
+    read: tuple[Place, ...] = ()
+    written: tuple[Place, ...] = ()
+
+
+def reach_of_command(database: str, command: Any, value: Any = 1, *_: Any, **more: Any) -> Reach:
+    """What a command on a database reaches. Arguments as in `pymongo.asynchronous.database.AsyncDatabase.command`."""
+    document: dict[str, Any] = {command: value} if isinstance(command, str) else dict(command)
+    document |= more
+    name = next(iter(document), "")
+    if not isinstance(document.get(name), str):
+        return Reach(name)
+    if name == "renameCollection":
+        places = [str(document.get(field)).partition(".") for field in (name, "to")]
+        return Reach(name, (), tuple((place[0], place[2]) for place in places))
+    collection = document.get("collection") if name == "getMore" else document[name]
+    place = (database, str(collection))
+    if name not in READS:
+        return Reach(name, (), (place,))
+    return Reach(name, (place,), written_by(database, document.get("pipeline")))
+
+
+def written_by(database: str, pipeline: Any) -> tuple[Place, ...]:
+    """The collection that an aggregation writes its result to, if any. Only a last stage can write."""
+    last = pipeline[-1] if isinstance(pipeline, list | tuple) and pipeline else {}
+    into = last.get("$out")
+    if into is None:
+        into = last.get("$merge")
+        into = into.get("into") if isinstance(into, Mapping) else into
+    if isinstance(into, Mapping):
+        return ((str(into.get("db", database)), str(into.get("coll"))),)
+    return ((database, into),) if isinstance(into, str) else ()
+
+
+def reach_of_bulk(models: Iterable[Any]) -> Reach:
+    """What a client's ``bulk_write`` reaches; the driver refuses a model without a namespace."""
+    namespaces = dict.fromkeys(str(getattr(model, "_namespace", "")) for model in models)
+    return Reach("bulk_write", (), tuple((name.partition(".")[0], name.partition(".")[2]) for name in namespaces))
+
+
+def aggregated(method: M) -> M:
+    """The driver's aggregation as a façade's: it reads its collection, and may write its result to another one."""
+
+    @wraps(method)
+    async def call(self: Any, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        on_legacy = partial(method, self._seat.driver.collection, pipeline, *args, **kwargs)
+        written = Reach("aggregate", (), written_by(self.database.name, pipeline))
+        session = session_in(args, kwargs)
+        through = partial(pass_through, self.database.client, written, on_legacy, session)
+        return await pass_on(self._seat, method.__name__, False, through, session)
+
+    return cast("M", call)
+
+
+async def pass_through(client: Any, reach: Reach, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
+    """Run a call on legacy, counted on every configured collection in its reach."""
+    for places, writes in ((reach.read, False), (reach.written, True)):
+        for database, collection in places:
+            seat = getattr(client[database][collection], "_seat", None) if database and collection else None
+            if seat is not None:
+                on_legacy = partial(pass_on, seat, reach.name, writes, on_legacy, session)
+    return await on_legacy()
