@@ -67,14 +67,22 @@ def reach_of_bulk(models: Iterable[Any]) -> Reach:
 
 def aggregated(method: M) -> M:
     """The driver's aggregation as a façade's: it reads its collection, and may write its result to another one."""
+    return _reaching(method, "pipeline", False, written_by)
 
+
+def renamed(method: M) -> M:
+    """The driver's ``rename`` as a façade's: it writes the collection of the new name too."""
+    return _reaching(method, "new_name", True, lambda database, name: ((database, str(name)),))
+
+
+def _reaching(method: M, argument: str, writes: bool, written: Callable[[str, Any], tuple[Place, ...]]) -> M:
     @wraps(method)
-    async def call(self: Any, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
-        on_legacy = partial(method, self._seat.driver.collection, pipeline, *args, **kwargs)
-        written = Reach("aggregate", (), written_by(self.database.name, pipeline))
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        on_legacy = partial(method, self._seat.driver.collection, *args, **kwargs)
+        places = written(self.database.name, args[0] if args else kwargs.get(argument))
         session = session_in(args, kwargs)
-        through = partial(pass_through, self.database.client, written, on_legacy, session)
-        return await pass_on(self._seat, method.__name__, False, through, session)
+        through = partial(pass_through, self.database.client, Reach(method.__name__, (), places), on_legacy, session)
+        return await pass_on(self._seat, method.__name__, writes, through, session)
 
     return cast("M", call)
 

@@ -8,7 +8,7 @@ from typing import Any
 from motor import metaprogramming
 from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
 
-from shadow.facade.elsewhere import aggregated
+from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.futures import future
 from shadow.facade.methods import RoutedMethods
@@ -28,8 +28,8 @@ def _counted(method: Any, writes: Any) -> Any:
     return future(forwarded(method, writes), method, writes)
 
 
-def _aggregated(method: Any) -> Any:
-    return future(aggregated(method), method, None)
+def _reaching(routed: Any, method: Any) -> Any:
+    return future(routed(method), method, None)
 
 
 class AsyncIOMotorCollection(DriverCollection[Any]):
@@ -69,8 +69,8 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one, True)  # type: ignore[assignment]  # stub without sort
 
     # method                                                                  writes
-    _async_aggregate = _aggregated(_Hidden._async_aggregate)
-    _async_aggregate_raw_batches = _aggregated(_Hidden._async_aggregate_raw_batches)
+    _async_aggregate = _reaching(aggregated, _Hidden._async_aggregate)
+    _async_aggregate_raw_batches = _reaching(aggregated, _Hidden._async_aggregate_raw_batches)
     _async_list_indexes = _counted(_Hidden._async_list_indexes,      False)
     _async_list_search_indexes = _counted(_Hidden._async_list_search_indexes, False)
     create_index = _counted(DriverCollection.create_index,                    True)
@@ -87,6 +87,6 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     find_one_and_replace = _counted(DriverCollection.find_one_and_replace,    True)
     index_information = _counted(DriverCollection.index_information,          False)
     options = _counted(DriverCollection.options,                              False)
-    rename = _counted(DriverCollection.rename,                                True)
+    rename = _reaching(renamed, DriverCollection.rename)
     update_search_index = _counted(DriverCollection.update_search_index,      True)
     # fmt: on

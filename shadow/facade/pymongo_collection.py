@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 
-from shadow.facade.elsewhere import aggregated
+from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
@@ -65,7 +65,7 @@ class AsyncCollection(RoutedMethods, DriverCollection[Any]):
     list_indexes = forwarded(DriverCollection.list_indexes,                   False)
     list_search_indexes = forwarded(DriverCollection.list_search_indexes,     False)
     options = forwarded(DriverCollection.options,                             False)
-    rename = forwarded(DriverCollection.rename,                               True)
+    rename = renamed(DriverCollection.rename)
     update_search_index = forwarded(DriverCollection.update_search_index,     True)
     watch = forwarded(DriverCollection.watch,                                 False)
     # fmt: on

@@ -161,3 +161,9 @@ def test_where_an_aggregation_writes() -> None:
     assert written_by("d", [{"$merge": {"into": {"db": "e", "coll": "c"}}}]) == (("e", "c"),)
     assert reach_of_command("d", "renameCollection", "d.a", to="d.b").written == (("d", "a"), ("d", "b"))
     assert reach_of_bulk([InsertOne({}, "d.a.b"), InsertOne({}, "d.a.b")]).written == (("d", "a.b"),)
+
+
+async def test_a_rename_is_counted_on_both_names(pair: Pair) -> None:
+    await pair.facade.rename("routed_away")
+    assert pair.router.seen == [("rename", True), ("rename", True)]
+    assert await pair.clients[0].get_default_database()["routed_away"].count_documents({}) == 4
