@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from bson.int64 import Int64
+from bson.objectid import ObjectId
 
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
@@ -22,10 +24,13 @@ from shadow_adapters.contract import Key
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.resolver import Args, Condition
 from shadow_adapters.postgres.compiler.where import where
-from shadow_adapters.postgres.statements import Found, found, select, select_sql
+from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_sql
 
 BATCH = 200
 _PROBE = 32
+
+_PLAIN_IDS = (ObjectId, str, int, Int64)
+_ANY = Matcher(lambda _: True)
 
 Document = dict[str, Any]
 Match = tuple[Found, Document]
@@ -33,7 +38,10 @@ Match = tuple[Found, Document]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A compiled filter with sort, skip and limit (0: none). ``order`` is the sort as SQL, where SQL can do it."""
+    """A compiled filter with sort, skip and limit (0: none).
+
+    ``order`` is the sort as SQL, where SQL can do it. ``named``: the filter is one ``_id`` and nothing else.
+    """
 
     condition: Condition
     args: Args
@@ -42,6 +50,7 @@ class Query:
     order: str | None = None
     skip: int = 0
     limit: int = 0
+    named: bool = False
 
     @property
     def pushed(self) -> bool:
@@ -55,12 +64,20 @@ def key_of_filter(filter: Mapping[str, Any]) -> Key | None:
     return keys.encode(value) if fixed else None
 
 
+def named_key(filter: Mapping[str, Any]) -> Key | None:
+    """The byte key of a filter that is one ``_id`` and nothing else."""
+    named = len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS
+    return keys.encode(filter["_id"]) if named else None
+
+
 def compile_query(
     call: Call, gate: Gate, filter: Mapping[str, Any], *, sort: Any = None, skip: int = 0, limit: int = 0
 ) -> Query:
     """Compile a filter; the gate's parameters come first. Raises `CommandFailure`."""
-    matcher = compile_filter(filter)
     args = Args(*gate.args)
+    if len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS and not skip:
+        return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
+    matcher = compile_filter(filter)
     condition = where(filter, call.layout.resolver, args)
     order = _order(call, sort) if sort else None
     return Query(condition, args, matcher, compile_sort(sort) if sort else None, order, skip, limit)
@@ -85,6 +102,9 @@ async def fetch_all(call: Call, gate: Gate, query: Query) -> list[Document]:
 
 async def select_pushed(call: Call, gate: Gate, query: Query) -> list[Found]:
     """The rows of a query that SQL answers alone."""
+    if query.named:
+        sql = select_one_sql(call, gate, query.condition)
+        return found(await call.fetch(gate, sql, query.args.values, writing=False))
     args = Args(*query.args.values)
     return await select(call, gate, query.condition, args.values, tail=_tail(query, args))
 

@@ -32,17 +32,25 @@ class Change(NamedTuple):
     record: Record
 
 
+def select_one_sql(call: Call, gate: Gate, condition: Condition) -> str:
+    """`select_sql` for a condition that at most one row meets: cheaper, for the gate can be asked beside the row."""
+    layout = call.layout
+    select = f"t.{layout.id} AS id, t.xmin AS version, {layout.stored} FROM"
+    return f"SELECT {gate.sql} AS ok, {select} (SELECT) AS one LEFT JOIN {layout.table} AS t ON {condition.sql}"
+
+
 def select_sql(call: Call, gate: Gate, condition: Condition, *, tail: str = "") -> str:
     """Rows that meet the condition: ``ok``, id, version, stored columns. ``tail`` is ORDER BY, LIMIT or FOR UPDATE.
 
-    With a gate the first row is there even if no row is found (its id is null then), to carry the gate's word.
+    With a gate the first row is there even if no row is found (its id is null then), to carry the gate's word. The gate
+    is materialized, or PostgreSQL would ask it anew wherever its word is used.
     """
     layout = call.layout
     select = f"t.{layout.id} AS id, t.xmin AS version, {layout.stored} FROM {layout.table} AS t WHERE "
     if not gate.args:
         return f"SELECT true AS ok, {select} {condition.sql} {tail}"
     return (
-        f"SELECT r.ok, x.* FROM (SELECT {gate.sql} AS ok) AS r "
+        f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, x.* FROM r "
         f"LEFT JOIN LATERAL (SELECT {select} r.ok AND ({condition.sql}) {tail}) AS x ON true"
     )
 
@@ -66,12 +74,13 @@ async def insert(call: Call, records: Sequence[tuple[Key, Mapping[str, Any], Rec
     """
     layout, gate = call.layout, call.write_gate()
     conflict = f"ON CONFLICT ({layout.id}) DO NOTHING" if absent else ""
+    single = len(records) == 1
 
     def statement() -> tuple[str, list[Any]]:
         rows = [layout.row(*record) for record in records]
-        args = [*gate.args, *layout.arrays(rows)]
+        args = [*gate.args, *(rows[0] if single else layout.arrays(rows))]
         side = layout.side_effects("put_rows", len(args) + 1, rows)
-        body = layout.insert_sql(len(gate.args) + 1, conflict)
+        body = layout.insert_sql(len(gate.args) + 1, conflict, single=single)
         return _written(gate, f"put_rows AS ({body}){side.ctes}"), args + side.args
 
     return {layout.key_of(id) for id in await _write(call, gate, statement)}
@@ -122,6 +131,24 @@ async def delete_where(call: Call, gate: Gate, condition: Condition, args: Args)
     sql = f"{_fence(gate)}, {body} RETURNING 1) SELECT ok, (SELECT count(*) FROM put_rows) FROM fence"
     rows = await call.fetch(gate, sql, args.values, writing=True)
     return int(rows[0][1])
+
+
+async def patch(call: Call, id: Any, fields: Mapping[str, Any]) -> int | None:
+    """Set fields of one document in one statement; `layouts.patch` says what the outcome means, None: read it first."""
+    gate = call.write_gate()
+    plan = call.layout.patch(id, fields, len(gate.args) + 1)
+    if plan is None:
+        return None
+    sql = f"{_fence(gate)}{plan.ctes} SELECT ok, CASE WHEN ok THEN {plan.outcome} END FROM fence"
+    try:
+        rows = await call.fetch(gate, sql, [*gate.args, *plan.args], writing=True)
+    except IndexesChanged:
+        if call.conn.is_in_transaction():
+            raise
+        await call.layout.prepare(call.conn)
+        return None
+    outcome: int | None = rows[0][1]
+    return outcome
 
 
 def _fence(gate: Gate) -> str:

@@ -57,7 +57,7 @@ async def _count(call: Call, filter: Mapping[str, Any], skip: int, limit: int) -
 
 async def _count_in_sql(call: Call, gate: Gate, query: Query) -> int:
     select = f"SELECT count(*) FROM {call.layout.table} AS t WHERE {query.condition.sql}"
-    sql = f"SELECT r.ok, CASE WHEN r.ok THEN ({select}) END FROM (SELECT {gate.sql} AS ok) AS r"
+    sql = f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, CASE WHEN r.ok THEN ({select}) END FROM r"
     rows = await call.fetch(gate, sql, query.args.values, writing=False)
     return int(rows[0][1])
 

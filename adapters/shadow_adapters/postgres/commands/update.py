@@ -8,14 +8,17 @@ from typing import Any, Final
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.limits import checked_record
 from shadow_adapters.bson.update import Update, check_update, upsert_seed
+from shadow_adapters.bson.update.paths import application_order
+from shadow_adapters.contract import Key
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
 from shadow_adapters.postgres.commands.fields import check_fields, document
 from shadow_adapters.postgres.commands.insert import with_id, write_failure
-from shadow_adapters.postgres.query import Document, compile_query, key_of_filter
+from shadow_adapters.postgres.layouts.patch import CHANGED, NOT_FOUND, UNCHANGED
+from shadow_adapters.postgres.query import Document, compile_query, key_of_filter, named_key
 from shadow_adapters.postgres.replies import Reply, write_error
-from shadow_adapters.postgres.statements import insert
+from shadow_adapters.postgres.statements import insert, patch
 
 _SERVED: Final = frozenset(("update", "updates", "ordered", "bypassDocumentValidation"))
 _STATEMENT: Final = frozenset(("q", "u", "multi", "upsert", "collation"))
@@ -51,6 +54,14 @@ async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, D
     filter, change, multi = document(statement, "q"), check_update(statement["u"]), bool(statement.get("multi"))
     if multi and change.is_replacement:
         raise CommandFailure(9, "multi update is not supported for replacement-style update")
+    key = named_key(filter)
+    fields = _set_fields(statement["u"]) if key is not None else None
+    if key is not None and fields is not None:
+        outcome = await _patch(call, key, fields)
+        if outcome in (UNCHANGED, CHANGED):
+            return 1, int(outcome == CHANGED), None
+        if outcome == NOT_FOUND and not statement.get("upsert"):
+            return 0, 0, None
     while True:
         n, modified = await _apply(call, filter, change, multi=multi)
         if n or not statement.get("upsert"):
@@ -58,6 +69,24 @@ async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, D
         created = await upsert(call, filter, change)
         if created is not None:
             return 1, 0, created
+
+
+def _set_fields(change: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields of an update that sets top-level fields and does nothing else, in the order of their application."""
+    fields = change.get("$set")
+    if len(change) != 1 or not fields or any("." in name or name == "_id" for name in fields):
+        return None
+    return {name: fields[name] for name in sorted(fields, key=lambda name: application_order((name,)))}
+
+
+async def _patch(call: Call, key: Key, fields: Mapping[str, Any]) -> int | None:
+    id = call.layout.id_of(key)
+    if id is None:
+        return NOT_FOUND
+    try:
+        return await patch(call, id, fields)
+    except Refused as refused:
+        raise write_failure(call, refused, {"_id": keys.decode(key), **fields}) from None
 
 
 async def _apply(call: Call, filter: Mapping[str, Any], change: Update, *, multi: bool) -> tuple[int, int]:

@@ -20,6 +20,7 @@ import asyncpg
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import EpochMoved, Refused, StoreError
 from shadow_adapters.postgres.errors import mapped
+from shadow_adapters.postgres.layouts.patch import Patch
 from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
@@ -143,6 +144,15 @@ class Layout(ABC):
     def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Name of the unique index that ``document`` violated, and the values in the way by field path."""
 
+    def patch(self, id: Any, fields: Mapping[str, Any], first: int) -> Patch | None:
+        """A statement that sets top-level fields (in the order of application) of one document; None: read it first.
+
+        Args:
+            id: the primary key column's value.
+            first: number of the first parameter.
+        """
+        return None
+
     @abstractmethod
     def scan_parts(self, after: Key | None) -> list[ScanPart]:
         """The rows behind ``after`` in byte-key order, as scans that follow each other."""
@@ -164,14 +174,21 @@ class Layout(ABC):
         )
         return PutPlan(ctes, args + side.args)
 
-    def insert_sql(self, first: int, conflict: str, *, guard: str = "true") -> str:
-        """An INSERT of rows sent as arrays (see `arrays`), returning ``id``, under the fence and ``guard``."""
+    def insert_sql(self, first: int, conflict: str, *, guard: str = "true", single: bool = False) -> str:
+        """An INSERT, returning ``id``, under the fence and ``guard``.
+
+        Of rows sent as arrays (see `arrays`), or of a ``single`` row sent as one parameter for each column.
+        """
         columns = self.columns()
         names = ", ".join(column.name for column in columns)
-        arrays = ", ".join(f"${first + i}::{column.type}[]" for i, column in enumerate(columns))
-        values = ", ".join(f"u.{column.name}{column.cast}" for column in columns)
+        sent = [f"${first + i}::{column.type}" for i, column in enumerate(columns)]
+        if single:
+            values, source = ", ".join(f"{sent[i]}{column.cast}" for i, column in enumerate(columns)), ""
+        else:
+            values = ", ".join(f"u.{column.name}{column.cast}" for column in columns)
+            source = f"FROM unnest({', '.join(f'{array}[]' for array in sent)}) AS u({names})"
         return (
-            f"INSERT INTO {self.table} AS t ({names}) SELECT {values} FROM unnest({arrays}) AS u({names}) "
+            f"INSERT INTO {self.table} AS t ({names}) SELECT {values} {source} "
             f"WHERE (SELECT ok FROM fence) AND {guard} {conflict} RETURNING t.{self.id} AS id"
         )
 

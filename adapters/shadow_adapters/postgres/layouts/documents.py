@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from shadow_adapters.bson.codec import decode
+from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
+from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, SET_FUNCTION, Patch, table_function
 from shadow_adapters.postgres.layouts.projection import project
 from shadow_adapters.postgres.layouts.terms import Index
 from shadow_adapters.postgres.pool import Connection
@@ -51,6 +52,7 @@ class DocumentsLayout(Layout):
         self.table = qualified(table)
         self.index_table = qualified(f"{table}$index")
         self.term_table = qualified(f"{table}$term")
+        self.set_function = qualified(f"{table}$set")
         self.indexes: tuple[Index, ...] = ()
         self._prepared = False
         self._resolver = DocumentsResolver()
@@ -68,6 +70,7 @@ class DocumentsLayout(Layout):
 
     def ddl(self) -> list[str]:
         return [
+            "CREATE SCHEMA IF NOT EXISTS shadow_documents",
             f"CREATE SCHEMA IF NOT EXISTS {self.table.rpartition('.')[0]}",
             f"CREATE TABLE IF NOT EXISTS {self.table} (k bytea PRIMARY KEY, doc bytea NOT NULL, q jsonb NOT NULL, "
             "v integer NOT NULL, rid bigint GENERATED ALWAYS AS IDENTITY) WITH (fillfactor = 80)",
@@ -76,6 +79,9 @@ class DocumentsLayout(Layout):
             f"CREATE TABLE IF NOT EXISTS {self.term_table} (ik bytea PRIMARY KEY, k bytea NOT NULL "
             f"REFERENCES {self.table} (k) ON DELETE CASCADE)",
             f"CREATE INDEX IF NOT EXISTS {self._name('term_k')} ON {self.term_table} (k)",
+            *NUMBER_FUNCTIONS,
+            SET_FUNCTION,
+            table_function(self.set_function, self.table),
         ]
 
     def gin_ddl(self) -> str:
@@ -129,6 +135,17 @@ class DocumentsLayout(Layout):
 
     def scan_parts(self, after: Key | None) -> list[ScanPart]:
         return [ScanPart("true", "t.k", () if after is None else (after,))]
+
+    def patch(self, id: bytes, fields: Mapping[str, Any], first: int) -> Patch | None:
+        if any(index.unique for index in self.indexes):
+            return None
+        names = [name.encode() for name in fields]
+        elements = [encode({name: value})[4:-1] for name, value in fields.items()]
+        if sum(map(len, elements)) > LARGEST:
+            return None
+        numbers = ", ".join(f"${first + i}" for i in range(3))
+        outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
+        return Patch("", outcome, [id, names, elements, project(fields), self.version])
 
     # -- unique terms
 

@@ -13,11 +13,13 @@ from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.table import TableResolver
 from shadow_adapters.postgres.errors import key_detail
-from shadow_adapters.postgres.layouts.base import Column, Layout, ScanPart, fetch, qualified, quoted
+from shadow_adapters.postgres.layouts.base import Column, Layout, ScanPart, fetch, literal, qualified, quoted
 from shadow_adapters.postgres.layouts.columns import Codec, IntegerCodec, TextCodec, UuidCodec, codec_of
 from shadow_adapters.postgres.layouts.embedding import KEY_FUNCTIONS
+from shadow_adapters.postgres.layouts.extended import to_extended
 from shadow_adapters.postgres.layouts.ids import IdColumn, IntegerId, TextId, UuidId
-from shadow_adapters.postgres.layouts.rest import join, split, tree_of
+from shadow_adapters.postgres.layouts.patch import CHANGED, Patch
+from shadow_adapters.postgres.layouts.rest import escaped, join, split, tree_of
 from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
@@ -140,6 +142,35 @@ class TableLayout(Layout):
 
     def scan_parts(self, after: Key | None) -> list[ScanPart]:
         return self._id.parts(after)
+
+    def patch(self, id: Any, fields: Mapping[str, Any], first: int) -> Patch | None:
+        """Sets columns that hold their field, and entries of the rest that are there: neither changes the order."""
+        args: list[Any] = [id]
+        sets, changes, conditions = [], [], [f"t.{self.id} = ${first}"]
+        others: dict[str, Any] = {}
+        for name, value in fields.items():
+            node = self.tree.get(name)
+            if node is None:
+                others[escaped(name)] = to_extended(value)
+                conditions.append(f"t.{REST} ? {literal(escaped(name))}")
+                continue
+            if not isinstance(node, int) or not (held := self.codecs[node].put(value))[1]:
+                return None
+            column = self._columns[node]
+            fresh = f"${first + len(args)}::{column.type}{column.cast}"
+            args.append(self.codecs[node].send(held[0]))
+            sets.append(f"{column.name} = {fresh}")
+            changes.append(f"t.{column.name} IS DISTINCT FROM {fresh}")
+            in_rest = f"t.{REST} ? {literal(escaped(name))}"
+            conditions.append(f"t.{column.name} IS NOT NULL AND ({in_rest}) IS NOT TRUE")
+        if others:
+            fresh = f"${first + len(args)}::text::jsonb"
+            args.append(json.dumps(others, ensure_ascii=False))
+            sets.append(f"{REST} = t.{REST} || {fresh}")
+            changes.append(f"NOT t.{REST} @> {fresh}")
+        where = f"{' AND '.join(conditions)} AND ({' OR '.join(changes)}) AND (SELECT ok FROM fence)"
+        update = f"UPDATE {self.table} AS t SET {', '.join(sets)} WHERE {where} RETURNING 1"
+        return Patch(f", put_rows AS ({update})", f"(SELECT {CHANGED} FROM put_rows)", args)
 
     # -- refusals
 
