@@ -1,4 +1,4 @@
-"""Matching, sorting and updating in memory against a real server, over products of values, paths and operators.
+"""Matching, sorting, projecting and updating in memory against a real server.
 
 The server of the tests is SecantusDB, which is not MongoDB. Where the two part, MongoDB's rule is built here, and the
 table below names the difference: each of its lines must still be true of SecantusDB, and nothing else may differ.
@@ -32,9 +32,11 @@ from pymongo.errors import OperationFailure
 from shadow_adapters.bson.codec import CODEC, decode, encode
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.order import sort_documents
-from shadow_adapters.bson.update import apply_update
+from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.bson.update import apply_update, upsert_seed
 from shadow_adapters.failures import CommandFailure
 from tests.unit.test_bson_matching import FILTERS
+from tests.unit.test_bson_update import SEEDS
 
 Document = dict[str, Any]
 Outcome = frozenset[int] | bytes | int
@@ -208,6 +210,43 @@ def test_what_is_sorted_otherwise_still_is(server: Server, values: list[Any], sp
     assert same is not server.secantus
 
 
+PROJECTED: list[Document] = [
+    {"_id": 1, "b": {"c": 1, "d": 2}, "a": [1, {"c": 3, "d": 4}, [{"c": 5}], []], "e": None},
+    {"_id": 2, "a": {"b": {"c": 1, "d": [{"x": 1, "y": 2}, 3]}}},
+    {"_id": {"x": 1, "y": 2}, "a": 5},
+    {"_id": 4, "e": 1, "a": [], "b": [{"c": {"d": 1}}, {"c": 2}]},
+]
+PROJECTIONS: list[Any] = [{"e": 1, "b": 1}, {"e": True, "_id": False}, {"_id": 1}, {"_id": 0}, {"b.c": 1}]
+PROJECTIONS += [{"b": {"c": 1}}, {"a.c": 1}, {"e.c": 1, "b.x": 1}, {"a": 0, "b.c": 0}, {"a.c": 0, "b": 0, "_id": 1}]
+PROJECTIONS += [{"a.b.d.x": 1}, {"a.b.d.x": 0}, {"_id.x": 0}, {"a.0": 1}, {"b.c.d": 1}, {"b.c.d": 0}, {"a": 1.5}]
+PROJECTIONS += [{"a": 1, "b": 0}, {"a": 0, "b": 1}, {"a": 1, "a.b": 1}, {"a.b": 1, "a": 1}, {"a": {}}]
+PROJECTED_OTHERWISE: list[Any] = [{"_id.x": 1}, {"_id.x": 1, "a": 1}, {"a..b": 1}, {"a.": 1}, {"$a": 1}]
+"""SecantusDB keeps an ``_id`` that is no document where a field of it is asked for, and lets bad paths pass."""
+
+
+def _server_projects(server: Server, spec: Document) -> list[bytes] | int:
+    try:
+        return [encode(document) for document in server.collection.find({}, spec, sort={"_id": 1})]
+    except OperationFailure as error:
+        return error.code or 0
+
+
+def _memory_projects(documents: list[Document], spec: Document) -> list[bytes] | int:
+    try:
+        project = compile_projection(spec)
+    except CommandFailure as failure:
+        return failure.code
+    return [encode(project(document)) for document in documents]
+
+
+def test_projections(server: Server) -> None:
+    server.fill(PROJECTED)
+    documents = list(server.collection.find({}, sort={"_id": 1}))
+    specs = [*PROJECTIONS, *PROJECTED_OTHERWISE]
+    differing = [spec for spec in specs if _server_projects(server, spec) != _memory_projects(documents, spec)]
+    assert differing == (PROJECTED_OTHERWISE if server.secantus else [])
+
+
 UPDATED: list[Any] = [..., None, 1, 2.5, Int64(7), Decimal128("1.5"), "a", True, {}, {"b": 1}, {"b": {"c": 1}}]
 UPDATED += [{"b": [1, 2]}, {"0": 5}, [], [1], [3, 1, 2], [None, "a"], [[1], 2], [{"b": 1}, {"b": 2}]]
 UPDATED += [DatetimeMS(5), 2**31 - 1, Int64(2**63 - 1)]
@@ -298,3 +337,18 @@ def test_updates(server: Server) -> None:
                 names = [name for name, applies in UPDATE_DIFFERENCES.items() if applies(operator, path, argument)]
                 (explained[names[0]] if names else differing).append((operator, path, argument))
     _check_explained(server, differing, explained)
+
+
+SEEDED_OTHERWISE = ["78-regex"]
+"""SecantusDB takes a regex for a value to start from."""
+
+
+def test_seeds_of_upserts(server: Server) -> None:
+    differing = []
+    for name, filter, _ in SEEDS:
+        server.collection.delete_many({})
+        server.collection.update_one(filter, {"$setOnInsert": {"_id": filter.get("_id", 1)}}, upsert=True)
+        made = server.collection.find_one() or {}
+        if encode(made) != encode({"_id": made.get("_id"), **upsert_seed(filter)}):
+            differing.append(name)
+    assert differing == (SEEDED_OTHERWISE if server.secantus else [])

@@ -69,7 +69,7 @@ reference_key = cmp_to_key(reference_compare)
 
 
 def _sign(left: Any, right: Any) -> int:
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def _rank(value: Any) -> int:

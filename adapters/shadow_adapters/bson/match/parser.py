@@ -70,7 +70,8 @@ class Parser:
         for name, argument in condition.items():
             operator = FIELD_OPERATORS.get(name)
             if operator is None:
-                raise CommandFailure(2, f"unknown operator: {name}", unsupported=name)
+                unsupported = name if name.startswith("$") else None  # a field's name is a mistake in MongoDB too
+                raise CommandFailure(2, f"unknown operator: {name}", unsupported=unsupported)
             test = operator(name, argument, condition, self)
             if test is not None:
                 tests.append(test)
