@@ -124,7 +124,8 @@ class WriteOp(Op[R]):
     def bind(self, bound: Sequence[Bound]) -> WriteOp[R]:
         """The same write, narrowed to the records found: ``_id`` is added to each filter, beside what it says.
 
-        An upsert gets its ``_id`` through ``$setOnInsert`` (or the replacement). Nothing else is touched.
+        An upsert gets its ``_id`` from the filter too; one whose record was found may only update it, since no other
+        record is marked. Nothing else is touched.
         """
 
     def whole(self) -> Mapping[Key, Record | None] | None:
@@ -134,6 +135,10 @@ class WriteOp(Op[R]):
     def changed(self, result: R) -> bool:
         """False where the result proves that nothing was changed, so that no sync is owed."""
         return True
+
+    def missed(self, result: R) -> bool:
+        """True where a bound write met none of its records: what it was bound to has stopped matching."""
+        return False
 
 
 class Cursor(Protocol):

@@ -81,6 +81,9 @@ class BulkWriteOp(DriverWrite[BulkWriteResult]):
     def changed(self, result: BulkWriteResult) -> bool:
         return not result.acknowledged or any(result.bulk_api_result[count] for count in _CHANGES)
 
+    def missed(self, result: BulkWriteResult) -> bool:
+        return result.acknowledged and not any(result.bulk_api_result[count] for count in (*_CHANGES, "nMatched"))
+
 
 def bulk_parts(
     driver: Driver, requests: Any, ordered: bool = True, *, session: Any = None, **options: Any

@@ -66,3 +66,6 @@ class DeleteOp(DriverWrite[DeleteResult]):
 
     def changed(self, result: DeleteResult) -> bool:
         return not result.acknowledged or bool(result.deleted_count)
+
+    def missed(self, result: DeleteResult) -> bool:
+        return result.acknowledged and not result.deleted_count

@@ -17,7 +17,7 @@ from shadow.ops.base import Bound, Command, Reply, Target
 from shadow.ops.dates import fix_dates
 from shadow.ops.driver import Driver, DriverWrite
 from shadow.ops.replies import checked_write
-from shadow.ops.targets import narrowed, target_of
+from shadow.ops.targets import may_insert, narrowed, target_of
 
 
 class FindOneAndUpdateOp(DriverWrite[Any]):
@@ -60,7 +60,7 @@ class FindOneAndUpdateOp(DriverWrite[Any]):
         hint, array_filters = options.pop("hint", None), options.pop("array_filters", None)
         if "let" in options:
             validate_is_mapping("let", options["let"])
-        fields = {"new": self.return_document, **options, "update": self.update, "upsert": self.upsert}
+        fields = {"new": self.return_document, **options, "update": self.update}
         if self.projection is not None:
             fields["fields"] = _fields_list_to_dict(self.projection, "projection")
         if self.sort is not None:
@@ -77,7 +77,7 @@ class FindOneAndUpdateOp(DriverWrite[Any]):
 
     @cached_property
     def _command(self) -> Command:
-        command = {"findAndModify": self.driver.name, "query": self.filter, **self._fields}
+        command = {"findAndModify": self.driver.name, "query": self.filter, **self._fields, "upsert": self.upsert}
         wire: Command = self.driver.wire(command)
         return wire
 
@@ -101,10 +101,15 @@ class FindOneAndUpdateOp(DriverWrite[Any]):
 
     def bind(self, bound: Sequence[Bound]) -> Self:
         same = copy.copy(self)
-        same.filter = narrowed(self.filter, self.targets()[0], bound[0])
+        target = self.targets()[0]
+        same.filter = narrowed(self.filter, target, bound[0])
+        same.upsert = may_insert(self.upsert, target, bound[0])
         same.__dict__.pop("_command", None)
         return same
 
     def changed(self, result: Any) -> bool:
         """None means that nothing matched, or that a record was made of which there was nothing before."""
         return result is not None or self.upsert
+
+    def missed(self, result: Any) -> bool:
+        return result is None and not self.upsert

@@ -34,7 +34,7 @@ def _for_the_caller(reply: Reply) -> Reply:
 def driver_error(failure: CommandFailure) -> OperationFailure:
     """The exception that the driver raises where MongoDB answers this."""
     try:
-        checked({"ok": 0, "code": failure.code, "errmsg": failure.message, **failure.details})
+        checked({"ok": 0.0, "code": failure.code, "errmsg": failure.message, **failure.details})
     except OperationFailure as error:
         return error
     raise AssertionError("a reply that is not ok raises")

@@ -23,7 +23,7 @@ from shadow.ops.bulk import INSERT
 from shadow.ops.dates import fix_dates
 from shadow.ops.driver import Driver
 from shadow.ops.insert import give_id
-from shadow.ops.targets import narrowed, target_of
+from shadow.ops.targets import may_insert, narrowed, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ class Statement:
             return self
         request = copy.copy(self.request)
         request._filter = narrowed(request._filter, self.target, bound)
-        return replace(self, request=request, wire={**self.wire, "q": driver.wire(request._filter)})
+        wire = {**self.wire, "q": driver.wire(request._filter)}
+        if self.wire.get("upsert"):
+            request._upsert = wire["upsert"] = may_insert(True, self.target, bound)
+        return replace(self, request=request, wire=wire)
 
 
 def statements_of(driver: Driver, requests: Any, ordered: bool, let: Any) -> list[Statement]:

@@ -61,6 +61,11 @@ def narrowed(filter: Document, target: Target, bound: Bound) -> Document:
     return _with_id(filter, {"$in": list(bound.ids)})
 
 
+def may_insert(upsert: bool, target: Target, bound: Bound) -> bool:
+    """Whether a bound upsert may still insert. One whose record was found must not: it would make that one anew."""
+    return upsert and (isinstance(target, Named) or bound.has_upsert_id)
+
+
 def _with_id(filter: Document, id: Any) -> Document:
     if "_id" in filter:
         return {"$and": [filter, {"_id": id}]}

@@ -18,7 +18,7 @@ from pymongo.write_concern import validate_boolean
 from shadow.ops.base import Bound, Command, Reply, Target
 from shadow.ops.driver import Driver, DriverWrite
 from shadow.ops.replies import checked_write, raw_update
-from shadow.ops.targets import narrowed, target_of
+from shadow.ops.targets import may_insert, narrowed, target_of
 
 
 def statement_options(options: Mapping[str, Any], acknowledged: bool) -> dict[str, Any]:
@@ -95,9 +95,14 @@ class UpdateOp(DriverWrite[UpdateResult]):
 
     def bind(self, bound: Sequence[Bound]) -> Self:
         same = copy.copy(self)
-        same.filter = narrowed(self.filter, self.targets()[0], bound[0])
+        target = self.targets()[0]
+        same.filter = narrowed(self.filter, target, bound[0])
+        same.upsert = may_insert(self.upsert, target, bound[0])
         same.__dict__.pop("_statement", None)
         return same
 
     def changed(self, result: UpdateResult) -> bool:
         return not result.acknowledged or bool(result.modified_count) or result.upserted_id is not None
+
+    def missed(self, result: UpdateResult) -> bool:
+        return result.acknowledged and not result.matched_count and result.upserted_id is None

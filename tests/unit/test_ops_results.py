@@ -54,6 +54,8 @@ def test_an_update_says_what_it_did(driver: Driver) -> None:
     assert op.changed(done) and not op.changed(op.result({"n": 1, "nModified": 0, "ok": 1.0}))
     made = op.result({"n": 1, "nModified": 0, "upserted": [{"index": 0, "_id": 5}], "ok": 1.0})
     assert (made.matched_count, made.upserted_id, made.did_upsert) == (0, 5, True)
+    assert not op.missed(done) and not op.missed(made)
+    assert op.missed(op.result({"n": 0, "nModified": 0, "ok": 1.0}))
     assert op.changed(made) and op.observed(made) == {"n": 0, "nModified": 0, "upserted": 5}
 
 
@@ -82,6 +84,7 @@ def test_a_bulk_error_has_places_and_statements(driver: Driver) -> None:
     part = bulk_parts(driver, [UpdateOne({"_id": 1}, SET, upsert=True)])[0]
     result = part.result({"n": 1, "nModified": 0, "upserted": [{"index": 0, "_id": 1}], "ok": 1})
     assert (result.upserted_ids, result.matched_count, part.changed(result)) == ({0: 1}, 0, True)
+    assert not part.missed(result) and part.missed(part.result({"n": 0, "nModified": 0, "ok": 1}))
 
 
 def test_counts_and_values(driver: Driver) -> None:
@@ -95,6 +98,7 @@ def test_counts_and_values(driver: Driver) -> None:
     deleted = DeleteOneOp(driver, {"_id": 1})
     assert deleted.result({"n": 1, "ok": 1}).deleted_count == 1
     assert not deleted.changed(deleted.result({"n": 0, "ok": 1}))
+    assert deleted.missed(deleted.result({"n": 0, "ok": 1})) and not deleted.missed(deleted.result({"n": 1, "ok": 1}))
 
 
 def test_what_is_not_acknowledged_tells_nothing() -> None:

@@ -97,6 +97,19 @@ def test_an_upsert_takes_its_id_from_the_narrowed_filter(driver: Driver) -> None
     assert statement["u"] == SET
 
 
+def test_an_upsert_whose_record_was_found_may_not_insert(driver: Driver) -> None:
+    update = UpdateOneOp(driver, {"a": 1}, SET, True).bind([Bound((7,))])
+    assert update.command()["updates"][0]["upsert"] is False
+    popped = FindOneAndUpdateOp(driver, {"a": 1}, SET, upsert=True)
+    assert popped.command()["upsert"] is True and not popped.missed(None)
+    assert popped.bind([Bound((7,))]).command()["upsert"] is False and popped.bind([Bound((7,))]).missed(None)
+    assert popped.bind([Bound((), 7, True)]).command()["upsert"] is True
+    part = bulk_parts(driver, [UpdateOne({"a": 1}, SET, upsert=True)])[0].bind([Bound((7,))])
+    assert part.command()["updates"][0]["upsert"] is False and part.statements[0].request._upsert is False
+    named = UpdateOneOp(driver, {"_id": 7}, SET, True).bind([Bound((7,))])
+    assert named.command()["updates"][0]["upsert"] is True
+
+
 def test_commands_are_the_wires(driver: Driver) -> None:
     moment = datetime.datetime(2024, 1, 1)
     insert = InsertOneOp(driver, {"a": moment, "_id": 1}, comment="why")
