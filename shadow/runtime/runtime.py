@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from pymongo.errors import AutoReconnect
@@ -27,11 +28,11 @@ _GLANCE = 0.01
 
 
 class Runtime:
-    """One process's runtime. `current` gives it."""
+    """One process's runtime. `current` gives it. ``sinks`` are told what metrics and logs are told."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sinks: Sequence[Sink] = ()) -> None:
         self.settings = settings
-        self.sink: Sink = Fanout([prometheus_sink(), EventSink()])
+        self.sink: Sink = Fanout([prometheus_sink(), EventSink(), *sinks])
         self.entities: dict[str, Entity] = {}
         self.layouts: dict[str, Layout] = {}
         for configured in settings.entities.values():
@@ -156,11 +157,14 @@ def current() -> Runtime:
         return _current
 
 
-def install(settings: Settings) -> Runtime:
-    """Use these settings in this process instead of the configuration file; before the first routed call."""
+def install(settings: Settings, sinks: Sequence[Sink] = ()) -> Runtime:
+    """Use these settings in this process instead of the configuration file; before the first routed call.
+
+    ``sinks``: further ones, told what metrics and logs are told.
+    """
     global _current
     with _lock:
-        _current = Runtime(settings)
+        _current = Runtime(settings, sinks)
         atexit.register(_current.stop)
         return _current
 
