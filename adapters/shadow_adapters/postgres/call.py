@@ -7,7 +7,8 @@ an answer that only the authority may give.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -60,6 +61,15 @@ class Call:
             return OPEN
         return Gate("shadow.enter($1, $2)", (fence.entity, fence.epoch), EpochMoved)
 
+    @asynccontextmanager
+    async def savepoint(self, wanted: bool) -> AsyncIterator[None]:
+        """Inside a transaction, where ``wanted``: an error in the block undoes the block and not the transaction."""
+        if wanted and self.conn.is_in_transaction():
+            async with self.conn.transaction():
+                yield
+        else:
+            yield
+
     async def fetch(self, gate: Gate, sql: str, args: Sequence[Any], *, writing: bool) -> list[asyncpg.Record]:
         """The rows of a statement whose first column is its gate's word; raises the gate's error when that is false.
 
@@ -80,4 +90,6 @@ class Call:
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _CONFLICTS:
             labels = {"errorLabels": ["TransientTransactionError"]} if self.conn.is_in_transaction() else {}
             return CommandFailure(112, "Write conflict during plan execution: retry", details=labels)
+        if isinstance(error, asyncpg.InFailedSQLTransactionError):
+            return CommandFailure(251, "the transaction has been aborted by an earlier error")
         return (self.layout.refusal(error, {}) if writing else mapped(error, writing=False)) or error

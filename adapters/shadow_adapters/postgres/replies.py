@@ -37,6 +37,7 @@ CODE_NAMES: Final[dict[int, str]] = {
     115: "CommandNotSupported",
     121: "DocumentValidationFailure",
     171: "CannotIndexParallelArrays",
+    251: "NoSuchTransaction",
     10334: "BSONObjectTooLarge",
     11000: "DuplicateKey",
 }

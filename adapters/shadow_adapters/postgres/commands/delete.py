@@ -24,7 +24,8 @@ async def delete(call: Call, command: Mapping[str, Any]) -> Reply:
     n, errors = 0, []
     for index, statement in enumerate(command["deletes"]):
         try:
-            n += await _delete(call, statement)
+            async with call.savepoint(len(command["deletes"]) > 1):
+                n += await _delete(call, statement)
         except (CommandFailure, Refused) as error:
             errors.append(write_error(index, invalid(error) if isinstance(error, Refused) else error))
             if command.get("ordered", True) is not False:

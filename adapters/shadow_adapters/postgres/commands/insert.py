@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -48,11 +47,13 @@ class _Insert:
     def __init__(self, call: Call, *, ordered: bool) -> None:
         self._call = call
         self._ordered = ordered
+        self._several = False
         self.n = 0
         self.errors: list[Reply] = []
 
     async def run(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Insert what can be represented; in order, nothing behind the first that cannot."""
+        self._several = len(documents) > 1
         good: list[_Numbered] = []
         for index, document in enumerate(documents):
             try:
@@ -70,9 +71,7 @@ class _Insert:
         if not part:
             return
         try:
-            async with AsyncExitStack() as stack:
-                if len(part) > 1 and self._call.conn.is_in_transaction():
-                    await stack.enter_async_context(self._call.conn.transaction())  # a savepoint
+            async with self._call.savepoint(self._several):
                 await insert_rows(self._call, [numbered[1:] for numbered in part], absent=False)
             self.n += len(part)
         except Refused as refused:

@@ -33,7 +33,8 @@ async def update(call: Call, command: Mapping[str, Any]) -> Reply:
     errors: list[Reply] = []
     for index, statement in enumerate(command["updates"]):
         try:
-            found, touched, created = await _update(call, statement)
+            async with call.savepoint(len(command["updates"]) > 1):
+                found, touched, created = await _update(call, statement)
         except CommandFailure as failure:
             errors.append(write_error(index, failure))
             if command.get("ordered", True) is not False:

@@ -132,8 +132,13 @@ class Layout(ABC):
 
     # -- statements
 
-    def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]]) -> PutPlan:
-        """What a write of rows must write elsewhere (unique terms), for the keys that ``source`` returns as ``id``."""
+    def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
+        """What a write of rows must write elsewhere, such as unique terms.
+
+        Args:
+            source: the CTE that returns the ``id`` of each row that was written.
+            gone: the CTE that returns the ``id`` of each row that was deleted.
+        """
         return PutPlan("", [])
 
     @abstractmethod
@@ -167,10 +172,10 @@ class Layout(ABC):
         rows = self.rows({key: record for key, record in states.items() if record is not None})
         upsert = self.insert_sql(first + 1, self._overwrite(), guard="(SELECT count(*) FROM put_gone) >= 0")
         args: list[Any] = [[id for id in gone if id is not None], *self.arrays(rows)]
-        side = self.side_effects("put_rows", first + len(args), rows)
+        side = self.side_effects("put_rows", first + len(args), rows, gone="put_gone")
         ctes = (
             f"put_gone AS (DELETE FROM {self.table} WHERE {self.id} = ANY(${first}::{self.id_type}[]) "
-            f"AND (SELECT ok FROM fence) RETURNING 1), put_rows AS ({upsert}){side.ctes}"
+            f"AND (SELECT ok FROM fence) RETURNING {self.id} AS id), put_rows AS ({upsert}){side.ctes}"
         )
         return PutPlan(ctes, args + side.args)
 

@@ -149,14 +149,16 @@ class DocumentsLayout(Layout):
 
     # -- unique terms
 
-    def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]]) -> PutPlan:
+    def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
         if not any(index.unique for index in self.indexes):
             return PutPlan("", [])
         held = [(ik, row[0]) for row in rows for ik in self._terms(row)]
         new = f"(SELECT * FROM unnest(${first}::bytea[], ${first + 1}::bytea[]) AS n(ik, k))"
+        # The terms of deleted rows go here as well: the foreign key's cascade would come after the new ones
+        changed = f"SELECT id FROM {source}" + (f" UNION ALL SELECT id FROM {gone}" if gone else "")
         ctes = (
             f", put_terms AS (SELECT n.ik, n.k FROM {new} AS n WHERE n.k IN (SELECT id FROM {source})), "
-            f"put_freed AS (DELETE FROM {self.term_table} AS u WHERE u.k IN (SELECT id FROM {source}) "
+            f"put_freed AS (DELETE FROM {self.term_table} AS u WHERE u.k IN ({changed}) "
             "AND NOT EXISTS (SELECT FROM put_terms AS n WHERE n.ik = u.ik AND n.k = u.k) RETURNING 1), "
             f"put_held AS (INSERT INTO {self.term_table} (ik, k) SELECT n.ik, n.k FROM put_terms AS n "
             "WHERE (SELECT count(*) FROM put_freed) >= 0 AND NOT EXISTS "
@@ -192,7 +194,8 @@ class DocumentsLayout(Layout):
         elif detail[0] == "ik":
             number = int.from_bytes(_bytea(detail[1])[:4], "big")
             names = [index.name for index in self.indexes if index.number == number]
-            failure.reason = f"another record has the same value under unique index {names[0] if names else number}"
+            reason = f"another record has the same value under unique index {names[0] if names else number}"
+            return Refused(f"{reason}: change one of the two", kind="unique")
         return failure
 
 
