@@ -72,6 +72,10 @@ class Marker:
         return marks
 
     async def _record(self, view: Callable[[], View], marks: list[Held]) -> None:
+        if not view().known:
+            # Control has no lease of this process: if it lost the mark in a crash, nobody would know that it was there.
+            self._to_journal(marks)
+            return
         while True:
             try:
                 await self._share(view, marks)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from pymongo.errors import AutoReconnect
+
 from shadow.ops.base import WriteOp
 from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
@@ -43,6 +45,7 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
                 return Answered(await on_new(loop, here.entity, op, write_fence(view)), "new", view.phase)
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)
+            refuse_lapsed(here, loop)
             return Answered(await _marked(here, loop, view, op), "legacy", view.phase)
         except EpochMoved:
             pass
@@ -57,6 +60,15 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
             else:
                 here.handle.leave(view)
         await behind(here.handle, view, loop.node.terms)
+
+
+def refuse_lapsed(here: LoopEntity, loop: Loop) -> None:
+    """With ``on_lapse = "refuse"``, a process that cannot renew its lease writes nothing of the entity.
+
+    Raises `pymongo.errors.AutoReconnect`.
+    """
+    if here.entity.settings.on_lapse == "refuse" and loop.node.membership.surely_lapsed():
+        raise AutoReconnect(f"{here.entity.name}: the lease of this process has lapsed, and on_lapse is refuse")
 
 
 async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:

@@ -39,7 +39,7 @@ class Entity:
         self.account = Account(settings.name, sink)
         self.bound = RateBound(_ALPHA)
         self.rehearsed = RateBound(_ALPHA)
-        self.wanted = Wanted(routes=uniform(Phase.LEGACY), known=False)
+        self.wanted = Wanted(routes=uniform(Phase.DUAL_WRITE), known=False)
         self.unsupported: dict[str, int] = {}
         self._routes: tuple[Any, View | None, Routes] = (None, None, uniform(Phase.LEGACY))
 
@@ -49,8 +49,6 @@ class Entity:
         known_for, seen, routes = self._routes
         if known_for is not wanted or seen is not view:
             base = uniform(Phase.DUAL_WRITE) if wanted.off else wanted.routes
-            if not wanted.known:
-                base = uniform(view.phase)
             routes = effective(base, view.phase, view.step)
             self._routes = (wanted, view, routes)
         return routes

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import signal
 import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from pymongo.errors import AutoReconnect
@@ -51,6 +53,7 @@ class Runtime:
             if not self._started:
                 self._started = True
                 self.control.start()
+                _leave_on_sigterm(self)
 
     def stop(self) -> None:
         """Leave the fleet cleanly."""
@@ -184,6 +187,21 @@ def uninstall() -> None:
         leaving.stop()
     for router in list(ROUTERS):
         router.reset()
+
+
+def _leave_on_sigterm(runtime: Runtime) -> None:
+    """Let SIGTERM be a clean goodbye where the application has no handler of its own; then it ends as it would have."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+    owner = os.getpid()
+
+    def leave(number: int, _: FrameType | None) -> None:
+        if os.getpid() == owner:
+            runtime.stop()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def _after_fork() -> None:

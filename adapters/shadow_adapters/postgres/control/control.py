@@ -90,6 +90,7 @@ class PostgresControl:
     async def goodbye(self, me: UUID, upload: Upload) -> None:
         async with self._durable.connection() as conn, conn.transaction():
             await self._upload(conn, me, upload)
+            await conn.execute(sql.introduce, me)
             await conn.execute(sql.renew, me, 0.0)
             await conn.execute(sql.account, me, "goodbye", self._settle, False)
 
