@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
+
+import asyncpg
 
 from shadow_adapters.bson.project import compile_projection
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields, document, whole_number
+from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
 
@@ -55,10 +59,14 @@ class FindCursor:
 
     async def batch(self) -> list[Document]:
         """The next documents; an empty list at the end. Raises `NotReadable` (at the first), `StoreDown`."""
-        async for documents in self._batches:
-            return [self._project(found) for found in documents]
+        try:
+            async for documents in self._batches:
+                return [self._project(found) for found in documents]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # of BEGIN and COMMIT
+            raise mapped(error, writing=False) or error from None
         return []
 
     async def close(self) -> None:
         """End the cursor and its transaction. Never raises for a lost connection."""
-        await self._batches.aclose()
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await self._batches.aclose()

@@ -103,6 +103,8 @@ class DocumentsLayout(Layout):
     async def prepare(self, conn: Connection) -> None:
         if self._prepared:
             return
+        if problems := await self.check(conn):
+            raise StoreDown("; ".join(problems))
         rows = await fetch(conn, f"SELECT number, spec FROM {self.index_table} ORDER BY number")
         self.indexes = tuple(Index.of(number, decode(spec)) for number, spec in rows)
         self._prepared = True

@@ -71,7 +71,7 @@ class TableLayout(Layout):
     async def check(self, conn: Connection) -> list[str]:
         types = await self._types(conn)
         if not types:
-            return [f"table {self.table} of entity {self.entity} does not exist"]
+            return [f"table {self.table} of entity {self.entity} does not exist: make it, or correct the mapping"]
         problems = []
         for path, name in zip(self.paths, self.names, strict=True):
             if name not in types:
