@@ -102,7 +102,7 @@ class Node:
             observer,
         )
         self.reconciler = Reconciler(
-            me.id, self.lane, self.book, control, terms, self.views, leads, self.server_time, self.jobs.verify
+            me.id, self.lane, self.book, control, terms, self.views, leads, self.server_time, legacy, self.jobs.verify
         )
 
     def server_time(self) -> float | None:

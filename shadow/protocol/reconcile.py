@@ -4,7 +4,9 @@
   name that its memory does not have (an upload that raced a sync);
 * marks of this process that a sync failed to close, with a pause that doubles while syncs of the entity fail;
 * keyless marks whose writer is gone become a debt: nobody knows their key any more;
-* debts, by a verify, once the writes that they cover are surely applied.
+* debts, by a verify, once the writes that they cover are surely applied;
+* a change of legacy's election or replication id is a debt: writes that it had acknowledged, and that new has, may be
+  gone from it.
 
 Any process may reconcile anything: a key's lock serializes its syncs. Who reconciles beside the conductor only repeats.
 """
@@ -20,11 +22,13 @@ from shadow.protocol.lane import Lane
 from shadow.protocol.marks import MarkBook
 from shadow.protocol.settings import Terms
 from shadow.protocol.view import View
-from shadow_adapters.contract import Control, Debt, Key, MarkId, NewDebt, OpenMark
+from shadow_adapters.contract import Control, Debt, Key, Legacy, MarkId, NewDebt, OpenMark
 from shadow_adapters.failures import StoreError
 
 _LIMIT = 1000
 _LONGEST_PAUSE = 30.0
+_IDENTITY = "identity"
+_IDENTITY_EVERY = 5.0
 
 
 class Reconciler:
@@ -46,6 +50,7 @@ class Reconciler:
         views: Mapping[str, View],
         leads: Callable[[], bool],
         now: Callable[[], float | None],
+        legacy: Callable[[str], Legacy],
         verify: Callable[[str], Awaitable[Mapping[str, object] | None]],
     ) -> None:
         self._me = me
@@ -56,7 +61,10 @@ class Reconciler:
         self._views = views
         self._leads = leads
         self._now = now
+        self._legacy = legacy
         self._verify = verify
+        self._identities: dict[str, str] = {}
+        self._look_again = 0.0
         self._pause: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -73,9 +81,10 @@ class Reconciler:
         await self._own()
         await self._orphans()
         if self._leads():
-            for entity, view in list(self._views.items()):
-                if view.follows and view.known:
-                    await self._pay(entity)
+            following = [entity for entity, view in self._views.items() if view.follows and view.known]
+            await self._recognize(following)
+            for entity in following:
+                await self._pay(entity)
             await self._control.purge(self._terms.retention)
 
     async def _own(self) -> None:
@@ -153,6 +162,25 @@ class Reconciler:
         now = asyncio.get_running_loop().time()
         last = max(self._pause.get(entity, now) - now, 0.0)
         self._pause[entity] = now + min(max(2 * last, self._terms.renew / 2), _LONGEST_PAUSE)
+
+    async def _recognize(self, entities: Sequence[str]) -> None:
+        """Compare legacy's identity with the one that was known, now and then."""
+        now = asyncio.get_running_loop().time()
+        if now < self._look_again:
+            return
+        self._look_again = now + _IDENTITY_EVERY
+        for entity in entities:
+            found = await self._legacy(entity).identity()
+            known = self._identities.get(entity)
+            if known is None:
+                kept = await self._control.load_job(entity, _IDENTITY)
+                known = found if kept is None else str(kept["id"])
+            if known != found:
+                reason = "legacy has elected anew: acknowledged writes may be gone from it"
+                await self._control.owe([NewDebt(entity, reason, settle=self._terms.settle)])
+            if known != found or entity not in self._identities:
+                await self._control.save_job(entity, _IDENTITY, {"id": found})
+            self._identities[entity] = found
 
     async def _pay(self, entity: str) -> None:
         debts: list[Debt] = await self._control.debts(entity)

@@ -65,7 +65,10 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
     try:
         result = await call.apply()
     except BaseException as error:
-        _failed(lane, marks, call.fate(error))
+        fate = call.fate(error)
+        _failed(lane, marks, fate)
+        if fate is Fate.SOME and handle.view().awaits:  # what was applied is told with the error, so reads must see it
+            await lane.synced(marks, until=marked_at + lane.terms.sync_timeout)
         raise
     if not call.acknowledged:
         _failed(lane, marks, Fate.UNKNOWN)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -77,7 +76,7 @@ def compare(
 ) -> None:
     """Ask the other store the same, off the caller's path, if this read is sampled."""
     entity = here.entity
-    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not _sampled(entity):
+    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not entity.sampled():
         return
     observed = functools.partial(op.observed, value)
     _submit(here, loop, op, view, key, store, observed(), entity)
@@ -116,11 +115,6 @@ def _submit(
             size=_size(observed),
         )
     )
-
-
-def _sampled(entity: Entity) -> bool:
-    rate = float(entity.setting("sample_rate"))
-    return rate >= 1.0 or random.random() < rate
 
 
 def _size(observed: Any) -> int:
@@ -180,7 +174,7 @@ def _observer(
 ) -> Callable[[Any, bool], None] | None:
     """Takes what a cursor delivered; only whole answers are compared."""
     entity = here.entity
-    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not _sampled(entity):
+    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not entity.sampled():
         return None
 
     def observe(documents: Any, complete: bool) -> None:

@@ -37,7 +37,8 @@ def rehearsal(
     here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], keys: Sequence[Key]
 ) -> Callable[[R, Sequence[Held]], Coroutine[None, None, None]] | None:
     """What to run between the write and its sync; None where this phase or entity rehearses nothing."""
-    if not view.rehearses or not keys or not here.entity.setting("rehearse"):
+    entity = here.entity
+    if not view.rehearses or not keys or not entity.setting("rehearse") or not entity.sampled():
         return None
 
     async def rehearse(result: R, marks: Sequence[Held]) -> None:

@@ -7,25 +7,27 @@ transaction of PostgreSQL on a connection of its own, whose outbox marks by itse
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pymongo.errors import InvalidOperation, PyMongoError
+from pymongo.errors import AutoReconnect, InvalidOperation, NetworkTimeout, OperationFailure, PyMongoError
 
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.find import FindOp
 from shadow.protocol.marks import Held
 from shadow.protocol.reads import write_fence
 from shadow.protocol.view import View
-from shadow.router.answers import driver_exception
 from shadow.router.bind import plan
 from shadow.router.cursor import Opened
 from shadow.router.reading import Answered
+from shadow.router.writing import owe
 from shadow.runtime.loops import Loop, LoopEntity
-from shadow_adapters.contract import NewDebt
-from shadow_adapters.failures import EpochMoved, StoreError
+from shadow_adapters.contract import Fence
+from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown
 from shadow_adapters.mongo.outcomes import Outcome, outcome_of
+from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.pool import Connection
 from shadow_flags.phases import Store
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from shadow.runtime.runtime import Runtime
 
 R = TypeVar("R")
+
+_TRANSIENT = {"errorLabels": ["TransientTransactionError"]}
+_NOT_COMMITTED = 251  # NoSuchTransaction
 
 
 class TransactionUnit:
@@ -43,22 +48,25 @@ class TransactionUnit:
         self._store: Store | None = None
         self._entered: dict[str, tuple[LoopEntity, View]] = {}
         self._marks: list[Held] = []
+        self._marked_at = 0.0
         self._loop: Loop | None = None
         self._stack = AsyncExitStack()
         self._conn: Connection | None = None
+        self._kept: set[str] = set()
+        self._failed: PyMongoError | None = None
 
     async def read(self, op: ReadOp[R]) -> Answered[R]:
         """A read inside the transaction, on the unit's store."""
         _, view = await self._enter(op)
         if self._store is Store.NEW:
-            return Answered(await self._on_new(op, view), "new", view.phase)
+            return Answered(await self._on_new(op, view, None), "new", view.phase)
         return Answered(await op.on_legacy(), "legacy", view.phase)
 
     async def write(self, op: WriteOp[R]) -> Answered[R]:
         """A write inside the transaction."""
         here, view = await self._enter(op)
         if self._store is Store.NEW:
-            return Answered(await self._on_new(op, view), "new", view.phase)
+            return Answered(await self._on_new(op, view, write_fence(view)), "new", view.phase)
         if view.marks:
             op = await self._mark(here, op)
         return Answered(await op.on_legacy(), "legacy", view.phase)
@@ -68,25 +76,30 @@ class TransactionUnit:
         here, view = await self._enter(op)
         if self._store is Store.LEGACY:
             return Opened(None, None)
-        conn = await self._connection()
-        return Opened(await here.entity.engine.open(conn, op.command(), write_fence(view)), None)
+        with _in_drivers_words():
+            conn = await self._connection(view)
+            return Opened(await here.entity.engine.open(conn, op.command()), None)
 
     async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
         """Commit on the unit's store, then settle and sync its marks."""
         if self._store is Store.NEW:
-            await self._end_new("COMMIT")
+            await self._commit_new()
             return
         try:
             await on_legacy()
         except BaseException as error:
             self._finish(_commit_outcome(error))
             raise
-        self._finish(Outcome.SOME)
+        owing = self._settle(Outcome.SOME)
+        try:
+            await self._synced(owing)
+        finally:
+            self._leave(Outcome.SOME)
 
     async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
         """Abort; what was marked was not changed."""
         if self._store is Store.NEW:
-            await self._end_new("ROLLBACK")
+            await self._end_new()
             return
         try:
             await on_legacy()
@@ -116,46 +129,65 @@ class TransactionUnit:
         assert self._loop is not None
         prepared = await plan(op, self._loop.node.terms.many_limit)
         if prepared.too_many:
-            debt = NewDebt(here.entity.name, f"{op.name} of many records", settle=self._loop.node.terms.settle)
-            await self._loop.control.owe([debt])
+            await owe(here, self._loop, f"{op.name} of many records")
             return op
         self._marks += await self._loop.lane.marker.mark(here.handle.view, prepared.keys)
+        self._marked_at = asyncio.get_running_loop().time()
         return prepared.op
 
-    async def _on_new(self, op: Op[R], view: View) -> R:
-        conn = await self._connection()
-        engine = self._entered[view.entity][0].entity.engine
-        try:
-            return op.result(await engine.execute(conn, op.command(), fence=write_fence(view)))
-        except EpochMoved as error:
-            raise PyMongoError(
-                "the authority moved under the transaction", {"errorLabels": ["TransientTransactionError"]}
-            ) from error
-        except StoreError as error:
-            raise driver_exception(error) from error
+    async def _on_new(self, op: Op[R], view: View, fence: Fence | None) -> R:
+        with _in_drivers_words():
+            conn = await self._connection(view)
+            engine = self._entered[view.entity][0].entity.engine
+            return op.result(await engine.execute(conn, op.command(), fence=fence))
 
-    async def _connection(self) -> Connection:
-        """The transaction's connection, begun when it is first needed."""
+    async def _connection(self, view: View) -> Connection:
+        """The transaction's connection, begun when it is first needed.
+
+        From an entity's first operation to the end, PostgreSQL itself keeps its authority where it is (rule 4), so that
+        reads inside the transaction need no fence of their own: an epoch may move meanwhile, the term cannot.
+        """
         assert self._loop is not None
         if self._conn is None:
-            try:
-                self._conn = await self._stack.enter_async_context(self._loop.pool.connection())
-                await self._conn.execute("BEGIN")
-            except StoreError as error:
-                raise driver_exception(error) from error
+            self._conn = await self._stack.enter_async_context(self._loop.pool.connection())
+            await self._conn.execute("BEGIN")
+        fence = write_fence(view)
+        if fence is not None and fence.entity not in self._kept:
+            if not await self._conn.fetchval("SELECT shadow.enter($1, $2)", fence.entity, fence.epoch):
+                raise EpochMoved(fence.entity)
+            self._kept.add(fence.entity)
         return self._conn
 
-    async def _end_new(self, how: str) -> None:
+    async def _commit_new(self) -> None:
+        if self._failed is not None:
+            raise self._failed
         try:
             if self._conn is not None:
-                await self._conn.execute(how)
+                await _commit(self._conn)
+        except PyMongoError as error:
+            self._failed = error  # a commit that is repeated must not pass for one that succeeded
+            raise
         finally:
-            await self._stack.aclose()
-            self._conn = None
-            self._finish(Outcome.SOME)
+            await self._end_new()
+
+    async def _end_new(self) -> None:
+        """Give the connection back; what was not committed is rolled back by that."""
+        await self._stack.aclose()
+        self._conn = None
+        self._finish(Outcome.SOME)
 
     def _finish(self, outcome: Outcome) -> None:
         """Settle the marks, queue their syncs, and leave every entity."""
+        self._settle(outcome)
+        self._leave(outcome)
+
+    async def _synced(self, marks: Sequence[Held]) -> None:
+        """In `read_new` a commit, like any write, is acknowledged only when its keys are synced (rule 9)."""
+        if self._loop is not None and any(here.handle.view().awaits for here, _ in self._entered.values()):
+            lane = self._loop.lane
+            await lane.synced(marks, until=self._marked_at + lane.terms.sync_timeout)
+
+    def _settle(self, outcome: Outcome) -> list[Held]:
         marks, self._marks = self._marks, []
         loop = self._loop
         if loop is not None and marks:
@@ -167,12 +199,51 @@ class TransactionUnit:
                 for held in marks:
                     lane.book.unsettle(held, until)
                 lane.enqueue(marks)
+        return marks
+
+    def _leave(self, outcome: Outcome) -> None:
         entered, self._entered = self._entered, {}
         for here, view in entered.values():
             if outcome is Outcome.UNKNOWN and not view.marks:
                 here.handle.leave_later(view)
             else:
                 here.handle.leave(view)
+
+
+@contextmanager
+def _in_drivers_words() -> Iterator[None]:
+    """What PostgreSQL says inside a transaction, as the driver says it; nothing is committed where it is lost."""
+    try:
+        yield
+    except CommandFailure:
+        raise
+    except EpochMoved as error:
+        raise PyMongoError("the authority moved under the transaction", _TRANSIENT) from error
+    except Exception as error:
+        known = mapped(error, writing=False)
+        if known is None:
+            raise
+        raise AutoReconnect(
+            f"PostgreSQL cannot be reached; the transaction may be repeated ({known})", _TRANSIENT
+        ) from error
+
+
+async def _commit(conn: Connection) -> None:
+    """Commit on new.
+
+    Raises `NetworkTimeout`, without a label that would have it repeated, where nobody knows whether it is committed.
+    """
+    try:
+        said = await conn.execute("COMMIT")
+    except Exception as error:
+        known = mapped(error, writing=True)
+        if known is None:
+            raise
+        if isinstance(known, OutcomeUnknown):
+            raise NetworkTimeout(f"PostgreSQL did not say whether the transaction was committed ({known})") from error
+        raise OperationFailure(f"the transaction was not committed: {known}", _NOT_COMMITTED, _TRANSIENT) from error
+    if said != "COMMIT":  # PostgreSQL ends a transaction in which a statement failed, and calls that no error
+        raise OperationFailure("the transaction was aborted by an earlier error", _NOT_COMMITTED, _TRANSIENT)
 
 
 def _commit_outcome(error: BaseException) -> Outcome:

@@ -113,11 +113,11 @@ def _missed(result: Any) -> bool:
 
 async def _too_many(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
     """Above the limit of keys: one debt for the entity, then the write as the caller wrote it."""
-    await _owe(here, loop, f"{op.name} of more than {loop.node.terms.many_limit} records")
+    await owe(here, loop, f"{op.name} of more than {loop.node.terms.many_limit} records")
     return await op.on_legacy()
 
 
-async def _owe(here: LoopEntity, loop: Loop, reason: str) -> None:
+async def owe(here: LoopEntity, loop: Loop, reason: str) -> None:
     """A debt that is durable before the write that it covers, payable once that has surely been applied."""
     debt = NewDebt(here.entity.name, reason, settle=loop.node.terms.settle)
     while True:
@@ -145,7 +145,7 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
                 "step back to read_new, or use a served method"
             )
         if writes and view.marks:
-            await _owe(here, loop, f"{name} is not served by new")
+            await owe(here, loop, f"{name} is not served by new")
         return await on_legacy()
     finally:
         here.handle.leave(view)

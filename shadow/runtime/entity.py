@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from shadow.compare.account import Account
@@ -56,6 +57,11 @@ class Entity:
     def setting(self, name: str) -> Any:
         """A setting that the flag may override (``sample_rate``, ``rehearse``)."""
         return self.wanted.routes.settings.get(name, getattr(self.settings, name))
+
+    def sampled(self) -> bool:
+        """Whether this call is among those that are compared."""
+        rate = float(self.setting("sample_rate"))
+        return rate >= 1.0 or random.random() < rate
 
     def count_unsupported(self, name: str) -> None:
         """One more call that new does not serve."""
