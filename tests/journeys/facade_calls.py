@@ -29,6 +29,8 @@ CALLS: dict[str, Call] = {
     "insert_one twice": lambda c: c.insert_one({"_id": 1}),
     "insert_one no document": lambda c: c.insert_one([1]),
     "insert_one not BSON": lambda c: c.insert_one({"_id": 11, "a": _NOT_BSON}),
+    "insert_one too large": lambda c: c.insert_one({"_id": 11, "a": "x" * (1 << 24)}),
+    "update_one too large": lambda c: c.update_one({"_id": 1}, {"$set": {"a": "x" * (1 << 24)}}),
     "insert_many": lambda c: c.insert_many([{"_id": 10}, {"a": 1}]),
     "insert_many ordered": lambda c: c.insert_many([{"_id": 10}, {"_id": 1}, {"_id": 11}]),
     "insert_many unordered": lambda c: c.insert_many([{"_id": 10}, {"_id": 1}, {"_id": 11}], ordered=False),
