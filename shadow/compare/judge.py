@@ -8,7 +8,7 @@ before, between and after. Only what stands still on both sides, differs, and wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,16 @@ class Judge:
         return Verdict(first, await self._state(call, key, first, reread), key)
 
     async def _state(self, call: Call, key: Key | None, first: Difference, reread: Reread) -> State:
-        if await self._is_open(key):
+        if await self._in_flight(key, first):
             return State.IN_FLIGHT
         authority, follower = await reread()
-        if difference(call, authority, follower) is None:
+        second = difference(call, authority, follower)
+        if second is None:
             return State.TRANSIENT
         if self._expiring(first.authority) or self._expiring(first.follower):
             return State.TTL_WINDOW
         await asyncio.sleep(self._pause)
-        if await self._is_open(key):
+        if await self._in_flight(key, second):
             return State.IN_FLIGHT
         authority_again, follower_again = await reread()
         if difference(call, authority_again, follower_again) is None:
@@ -80,9 +81,25 @@ class Judge:
         if difference(call, authority, authority_again) is not None:
             return State.NOISE
         # a follower that changed while the authority stood still has a sync at work on it
-        moved = difference(call, follower, follower_again) is not None or await self._is_open(key)
+        moved = difference(call, follower, follower_again) is not None or await self._in_flight(key, second)
         return State.IN_FLIGHT if moved else State.CONFIRMED
+
+    async def _in_flight(self, key: Key | None, found: Difference) -> bool:
+        """Whether a mark of a record that the difference concerns is open.
+
+        Where two records stand in each other's place, the one that moved may be either side's.
+        """
+        for each in {key, *_keys(found)}:
+            if await self._is_open(each):
+                return True
+        return False
 
 
 def _key(found: Difference) -> Key | None:
     return key_of(found.id) if found.has_id else None
+
+
+def _keys(found: Difference) -> set[Key]:
+    """The records on both sides of a difference, as far as they are known."""
+    sides = (found.authority, found.follower)
+    return {key_of(side["_id"]) for side in sides if isinstance(side, Mapping) and "_id" in side}
