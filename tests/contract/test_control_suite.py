@@ -223,6 +223,13 @@ class ControlContract:
         assert (await control.fleet()).leases == ()
         assert (await control.burden(ENTITY)).marks == 1
 
+    async def test_goodbye_of_one_that_never_joined(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend, settle=0.0)
+        never = uuid4()
+        await backend.control(never).goodbye(never, Upload(marks=(NewMark(1, ENTITY, K1, 1000.0),)))
+        await asyncio.sleep(0.01)
+        assert await open_ids(control, me) == [MarkId(never, 1)]
+
     @pytest.mark.parametrize(("settle", "expected"), [(0.0, 1), (3600.0, 0)])
     async def test_marks_of_the_dead_are_due_after_the_settling_time(
         self, backend: Backend, settle: float, expected: int

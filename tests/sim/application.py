@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shadow.protocol.reads import behind, read, write_fence
 from shadow.protocol.view import View
@@ -20,7 +19,9 @@ from tests.sim.ledger import Violation, name
 if TYPE_CHECKING:
     from tests.sim.process import Process
 
-WRITERS, READERS = 2, 2
+TASKS = 2
+"""Writers, and as many readers."""
+
 READ_GAP = 0.1
 
 
@@ -31,12 +32,19 @@ class Application:
         self._process = process
         self._world = process.world
         self._chance = process.world.chance(f"application {process.name}")
+        self.name = f"{process.name}/app"
         self.closing = False
         self.calls = 0
 
-    def parts(self) -> list[Coroutine[Any, Any, None]]:
-        """What is to run."""
-        return [self._writer() for _ in range(WRITERS)] + [self._reader() for _ in range(READERS)]
+    def start(self) -> None:
+        """Begin to run, in an event loop of its own."""
+        self._world.loop.spawn(self.name, self._main())
+
+    async def _main(self) -> None:
+        self._process.lane.start()
+        async with asyncio.TaskGroup() as group:
+            for part in [self._writer, self._reader] * TASKS:
+                group.create_task(part())
 
     @property
     def _over(self) -> bool:

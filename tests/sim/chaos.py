@@ -74,9 +74,12 @@ class Chaos:
         self._world.kill(process)
 
     def _pause(self, process: Process) -> None:
-        seconds = self._chance.choice((0.1, 0.5, 1.5, 3.0))
-        self._world.note("PAUSE", process.name, seconds)
-        self._world.loop.pause(process.name, seconds)
+        """Stop the process for a while, or block only its application's loop."""
+        seconds = self._chance.choice((0.1, 0.5, 1.5, 3.0, 6.0))
+        blocked = [process.application.name] + [process.name] * (self._chance.random() < 0.6)
+        self._world.note("PAUSE", *blocked, seconds)
+        for loop in blocked:
+            self._world.loop.pause(loop, seconds)
 
     def _cut(self, process: Process, seconds: float) -> None:
         self._world.note("CUT from control", process.name, seconds)

@@ -219,24 +219,26 @@ async def _transition_over_marks(self: MemoryControl, change: Transition) -> boo
     return await _transition(self, replace(change, require_no_marks=False))
 
 
-
-
 def _decide_without(**forgotten: Any) -> Any:
     return lambda at, limit: decide(replace(at, **forgotten), limit)
 
 
 # -- where their absence shows
 
-_DUAL = Scenario(Phase.SHADOW_READ, (Phase.SHADOW_READ,), gap=0.8, faults=0.6, late=0.15)
+_DUAL = Scenario(Phase.SHADOW_READ, (Phase.SHADOW_READ,), gap=0.8, faults=0.6, late=0.05, legacy_late=0.15)
 _READS = Scenario(Phase.READ_NEW, (Phase.READ_NEW,), gap=0.2, faults=0.4, late=0.02)
 _LOSSY = replace(_READS, lossy=True, gap=0.5, seconds=5.0)
-_NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.15)
-_MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, seconds=10.0)
+_NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.02, legacy_late=0.15)
+_MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, legacy_late=0.0)
 _PAUSES = replace(_MOVES, faults=0.5)
-_FORGET = Scenario(Phase.WRITE_NEW, (Phase.READ_NEW, Phase.WRITE_NEW), gap=0.4, faults=1.0, late=0.02, forget=True)
-_DEBTS = replace(_LOSSY, plan=(Phase.SHADOW_READ, Phase.READ_NEW), seconds=8.0)
-_FILL = Scenario(Phase.LEGACY, (Phase.DUAL_WRITE,), gap=0.3, faults=0.05, late=0.02, seconds=5.0, keys=8)
-_REFILL = replace(_FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.DUAL_WRITE), seconds=8.0)
+_FORGET = replace(_MOVES, start=Phase.WRITE_NEW, plan=(Phase.READ_NEW, Phase.WRITE_NEW), faults=0.5, forget=True)
+_DEBTS = replace(_MOVES, lossy=True, faults=0.2, gap=0.5)
+_FILL = Scenario(
+    Phase.LEGACY, (Phase.DUAL_WRITE,), gap=0.5, faults=0.02, late=0.0, legacy_late=0.1, slow=0.1, seconds=5.0, keys=8
+)
+_REFILL = replace(
+    _FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.DUAL_WRITE), gap=1.0, legacy_late=0.0, seconds=8.0
+)
 
 MUTATIONS: dict[str, Mutation] = {
     "mark_first": Mutation("1", "the write does not wait for its mark", [(Marker, "_record", _mark_later)], _DUAL),

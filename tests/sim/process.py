@@ -58,9 +58,7 @@ class Process:
 
     async def _main(self) -> None:
         self.node.start()
-        self.lane.start()
-        parts = [asyncio.get_running_loop().create_task(part) for part in self.application.parts()]
-        await asyncio.gather(*parts)
+        self.application.start()
 
     async def leave(self) -> None:
         """Stop cleanly, once the application begins no new calls: those in flight finish, goodbye."""
@@ -89,7 +87,7 @@ class Process:
     # -- what the protocol asks of its surroundings
 
     def _gone(self, process: ProcessInfo) -> bool:
-        return not self.world.loop.alive(process.command)
+        return not self.world.loop.alive(f"{process.host}.{process.pid}")
 
     async def _blocked(self, state: EntityState, to: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         return ["backfill"] if to is Phase.SHADOW_READ and state.backfill != "done" else []

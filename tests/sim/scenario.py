@@ -43,7 +43,9 @@ class Scenario:
         gap: mean seconds between two writes of one writer.
         faults: how often something breaks; 1 is about three times a second.
         lossy: the control server likes to crash just after a mark, and its writer with it.
-        late: share of requests that are applied after their client gave up; as much is never applied.
+        late: share of requests to control that are applied after their client gave up; as much fails otherwise.
+        legacy_late: the same of requests to legacy.
+        slow: share of requests that take long.
         forget: the operator declares lapsed processes dead.
         keyless: there are writes whose record the server chooses.
         keys: how many records there are.
@@ -57,6 +59,8 @@ class Scenario:
     faults: float = 0.4
     lossy: bool = False
     late: float = 0.04
+    legacy_late: float = 0.04
+    slow: float = 0.02
     forget: bool = False
     keyless: bool = False
     keys: int = 2
@@ -72,6 +76,8 @@ def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
         seconds=chance.choice((6.0, 12.0)),
         lossy=chance.random() < 0.2,
         late=chance.choice((0.003, 0.01, 0.04, 0.12)),
+        legacy_late=chance.choice((0.003, 0.01, 0.04, 0.12)),
+        slow=chance.choice((0.0, 0.02, 0.1)),
         forget=chance.random() < 0.3,
         keyless=chance.random() < 0.3,
         keys=chance.choice((1, 2, 3)),

@@ -44,17 +44,10 @@ class World:
         self.trace: list[str] = []
         self._tracing = tracing
         self.identities = self.chance("identities")
-        weather = Weather(
-            latency=(0.001, 0.02),
-            late=scenario.late,
-            late_seconds=LIFE,
-            lost=scenario.late / 2,
-            unanswered=scenario.late / 2,
-        )
         self.server = WatchedServer(self)
         self.legacy_server = WatchedLegacy(self)
-        self.network = Network(self.chance("network"), weather)
-        self.legacy_network = Network(self.chance("legacy network"), weather)
+        self.network = Network(self.chance("network"), _weather(scenario, scenario.late))
+        self.legacy_network = Network(self.chance("legacy network"), _weather(scenario, scenario.legacy_late))
         self.healed = False
         self.violation: Violation | None = None
         self.term = 1
@@ -176,6 +169,7 @@ class World:
         if not self.loop.alive(process.name):
             return
         self.loop.crash(process.name)
+        self.loop.crash(process.application.name)
         chance = self.chance(f"death of {process.name}")
         self.later(chance.random() * 0.3, lambda: self.server.drop_client(process.info.id))
         self.later(chance.random() * 2, lambda: self._boot(process.host, process.life + 1))
@@ -333,6 +327,10 @@ class WatchedLegacy(LegacyServer):
         after = super().change(key, change)
         self._world.note("legacy has", name(key), show(after))
         return after
+
+
+def _weather(scenario: Scenario, late: float) -> Weather:
+    return Weather(late=late, late_seconds=LIFE, lost=late / 2, unanswered=late / 2, slow=scenario.slow)
 
 
 def _close_journal(process: Process) -> None:

@@ -100,6 +100,7 @@ class MemoryControl:
     async def goodbye(self, me: UUID, upload: Upload) -> None:
         def work() -> None:
             self._take(me, upload)
+            self._server.introduce(me)
             self._extend(me, 0.0)
             self._server.account(me, self._settle, journal_seen=True)
 

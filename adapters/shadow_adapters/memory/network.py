@@ -45,10 +45,13 @@ class Weather:
     """How bad the network is. Shares are between 0 and 1, times are seconds.
 
     ``late``: share of requests whose client gives up and which are applied afterwards, up to ``late_seconds`` after
-    they were sent; ``lost``: share that is never applied; ``unanswered``: share that is applied and not answered.
+    they were sent; ``lost``: share that is never applied; ``unanswered``: share that is applied and not answered;
+    ``slow``: share that takes up to as long as its client waits. ``queue``: how long a client may take to send at all.
     """
 
     latency: tuple[float, float] = (0.001, 0.02)
+    queue: float = 0.003
+    slow: float = 0.0
     late: float = 0.0
     late_seconds: float = 1.0
     lost: float = 0.0
@@ -102,6 +105,8 @@ class Network:
         return "served"
 
     def _latency(self) -> float:
+        if self._chance.random() < self.weather.slow:
+            return self._chance.random() * self.weather.patience
         return self._chance.uniform(*self.weather.latency)
 
 
@@ -114,6 +119,7 @@ class Wire:
 
     async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown) -> T:
         network = self._network
+        await asyncio.sleep(network._chance.random() * network.weather.queue)
         if network.is_cut(self._client):
             await asyncio.sleep(SENDING)
             raise StoreDown("the server cannot be reached")
