@@ -1,6 +1,6 @@
 """Marks before writes: at most one round trip, concurrent writers' marks in one statement.
 
-The first writer to come sends its marks itself; those who come while a statement is under way share the next one.
+Those who come while a statement is under way share the next one.
 
 Where PostgreSQL is slow or away (rule 6), a mark of a background phase gets a small time budget and then goes to the
 journal; after three misses in a row straight there, until a renewal has reached PostgreSQL again. Where a write awaits
@@ -48,7 +48,7 @@ class Marker:
         self._terms = terms
         self._standing = standing
         self._waiting: list[tuple[list[Held], asyncio.Future[None]]] = []
-        self._sending = False
+        self._sender: asyncio.Task[None] | None = None
         self._misses = 0
         self._missed_at = -1
 
@@ -88,56 +88,47 @@ class Marker:
             await asyncio.sleep(_RETRY)
 
     async def _share(self, view: Callable[[], View], marks: list[Held]) -> None:
-        """Send the marks, alone or with those of others; raises where they are not certainly on control."""
+        """Send the marks with those of others; raises where they are not certainly on control within the budget.
+
+        A statement that is late is not cancelled: that would cost its connection, and its marks are welcome later.
+        """
         if self._away() and not view().awaits:
             raise StoreDown("PostgreSQL is away")
-        if self._sending:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append((marks, turn))
-            await self._bounded(view, turn)
-            return
-        self._sending = True
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._waiting.append((marks, turn))
+        if self._sender is None:
+            self._sender = loop.create_task(self._send_all())
+        budget = self._terms.sync_timeout if view().awaits else self._terms.mark_budget
+        alarm = loop.call_later(budget, _expire, turn)
         try:
-            await self._bounded(view, self._send(marks))
+            await turn
         finally:
-            self._next()
+            alarm.cancel()
 
-    async def _bounded(self, view: Callable[[], View], step: asyncio.Future[None] | object) -> None:
-        budget = self._terms.mark_budget if not view().awaits else self._terms.sync_timeout
-        async with asyncio.timeout(budget):
-            await step  # type: ignore[misc]
+    async def _send_all(self) -> None:
+        """Send what waits, and what comes while a statement is under way, in one statement each."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await self._send([held for marks, _ in batch for held in marks])
+            except Exception as error:
+                for _, turn in batch:
+                    if not turn.done():
+                        turn.set_exception(StoreDown(str(error)))
+            else:
+                for _, turn in batch:
+                    if not turn.done():
+                        turn.set_result(None)
+        self._sender = None
 
     async def _send(self, marks: Sequence[Held]) -> None:
         fresh = [held for held in marks if not held.recorded]
-        await self._control.mark(self._me, [held.as_new() for held in fresh])
+        if fresh:
+            await self._control.mark(self._me, [held.as_new() for held in fresh])
         for held in fresh:
             held.recorded = True
         self._misses = 0
-
-    def _next(self) -> None:
-        """Send what came meanwhile, in a task of its own: nobody waits for another's marks."""
-        if not self._waiting:
-            self._sending = False
-            return
-        batch, self._waiting = self._waiting, []
-        task = asyncio.get_running_loop().create_task(self._send_batch(batch))
-        _KEEP.add(task)
-        task.add_done_callback(_KEEP.discard)
-
-    async def _send_batch(self, batch: list[tuple[list[Held], asyncio.Future[None]]]) -> None:
-        try:
-            async with asyncio.timeout(self._terms.sync_timeout):
-                await self._send([held for marks, _ in batch for held in marks])
-        except (StoreDown, TimeoutError) as error:
-            for _, turn in batch:
-                if not turn.done():
-                    turn.set_exception(StoreDown(str(error)))
-        else:
-            for _, turn in batch:
-                if not turn.done():
-                    turn.set_result(None)
-        finally:
-            self._next()
 
     def _to_journal(self, marks: Sequence[Held]) -> None:
         fresh = [held for held in marks if not held.recorded]
@@ -155,4 +146,6 @@ class Marker:
         return self._misses >= _MISSES and self._missed_at == self._standing.renewals
 
 
-_KEEP: set[asyncio.Task[None]] = set()
+def _expire(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError("the mark took longer than its budget"))

@@ -31,7 +31,7 @@ class Terms:
     queue_keys: int = 100_000
     queue_bytes: int = 64 << 20
     sync_batch: int = 100
-    sync_delay: float = 0.005
+    sync_delay: float = 0.020
     sync_workers: int = 2
     retention: float = 3600.0
     backfill_chunk: int = 500
