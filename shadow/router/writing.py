@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pymongo.errors import AutoReconnect
 
@@ -78,7 +78,7 @@ async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R
         if prepared.too_many:
             return await _too_many(here, loop, view, op)
         result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared))
-        if prepared.exact or not prepared.keys or not _missed(result) or attempt == _ATTEMPTS - 1:
+        if prepared.exact or not prepared.keys or not prepared.op.missed(result) or attempt == _ATTEMPTS - 1:
             return result
     raise AssertionError("unreachable: the last attempt returns")
 
@@ -100,15 +100,6 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R]) -> Write[
         acknowledged=op.acknowledged,
         rehearse=rehearsal(here, loop, view, op, keys),
     )
-
-
-def _missed(result: Any) -> bool:
-    """Whether a single-record write found its record no longer matching."""
-    counts = [getattr(result, name, None) for name in ("matched_count", "deleted_count")]
-    if getattr(result, "upserted_id", None) is not None or not getattr(result, "acknowledged", True):
-        return False
-    known = [count for count in counts if count is not None]
-    return result is None or (bool(known) and sum(known) == 0)
 
 
 async def _too_many(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
