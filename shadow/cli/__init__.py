@@ -7,7 +7,7 @@ import sys
 import typer
 
 from shadow import __version__
-from shadow.cli import check, forget, jobs, moving, schema, status
+from shadow.cli import check, demo, forget, jobs, moving, schema, status
 from shadow.cli.errors import EXPECTED, in_words
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("rollback")(moving.rollback)
 app.command("backfill")(jobs.backfill)
 app.command("verify")(jobs.verify)
 app.command("forget")(forget.forget)
+app.command("demo")(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:
