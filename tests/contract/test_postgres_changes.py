@@ -187,6 +187,23 @@ async def test_upserts_of_one_key_make_one_record(kind: str, postgres_dsn: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_writers_of_many_records_in_any_order_all_succeed(kind: str, postgres_dsn: str) -> None:
+    """They lock each other's rows; what PostgreSQL ends as a deadlock is tried again."""
+    async with open_store(postgres_dsn, kind) as store:
+        await store.insert(*({"_id": f"{i:03}", "level": 0, "big": -i} for i in range(300)))
+
+        async def writer(filter: dict[str, Any]) -> None:
+            async with store.pool.connection() as conn:
+                for _ in range(3):
+                    change = {"q": filter, "u": {"$inc": {"level": 1}}, "multi": True}
+                    reply = await store.engine.execute(conn, {"update": ENTITY, "updates": [change]}, fence=FENCE)
+                    assert reply == {"n": 300, "nModified": 300, "ok": 1.0}
+
+        await asyncio.gather(*(writer({"level": {"$gte": 0}}) for _ in range(3)), writer({"big": {"$lte": 0}}))
+        assert {document["level"] for document in await store.find({})} == {12}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_many_are_changed_in_batches(kind: str, postgres_dsn: str) -> None:
     async with open_store(postgres_dsn, kind) as store:
         await store.insert(*({"_id": f"{i:04}", "level": i % 7} for i in range(1500)))

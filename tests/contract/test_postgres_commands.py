@@ -112,6 +112,12 @@ CASES: dict[str, list[Command]] = {
         find({"_id": "u"}),
     ],
     "upsert a replacement": [update({"_id": "u"}, {"a": 1}, upsert=True), find({"_id": "u"})],
+    "upsert what is there but does not match": [
+        update({"_id": "a", "level": 6}, {"$set": {"a": 1}}, upsert=True),
+        update({"_id": {"$eq": "a", "$gt": "b"}}, {"$set": {"a": 1}}, upsert=True),
+        modify({"_id": "a", "level": 6}, update={"$set": {"a": 1}}, upsert=True),
+        find({}, **BY_ID),
+    ],
     "several updates": [
         {
             "update": ENTITY,

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.bson.match import compile_filter
+from shadow_adapters.bson.order import sort_documents
 from shadow_adapters.failures import StoreError
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.query import compile_query
-from tests.contract.postgres_stores import KINDS, Store, open_store
+from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
 
 VALUES: list[Any] = [
     None,
@@ -157,6 +158,46 @@ async def test_no_filter_misses_a_document(kind: str, postgres_dsn: str) -> None
         await _fill(store)
         for filter in seen:
             await _same(store, filter)
+
+
+SORTED_FILTERS: list[dict[str, Any]] = [
+    {},
+    {"level": {"$exists": True}},
+    {"$nor": [{"name": "b"}]},
+    {"meta": {"$ne": 5}, "active": None},
+]
+SORTS: list[dict[str, int]] = [
+    {"level": 1, "_id": 1},
+    {"level": -1, "_id": 1},
+    {"name": -1, "level": 1, "_id": -1},
+    {"meta.created": 1, "_id": 1},
+    {"active": -1, "big": 1, "_id": 1},
+    {"_id": -1},
+    {"extra": 1, "_id": 1},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sort", SORTS, ids=str)
+async def test_the_first_in_order_are_the_first(sort: dict[str, int], kind: str, postgres_dsn: str) -> None:
+    """However much of the order SQL knows, the documents come as BSON orders them."""
+    async with open_store(postgres_dsn, kind) as store:
+        await _fill(store)
+        for filter in (
+            {},
+            {"level": {"$exists": True}},
+            {"$nor": [{"name": "b"}]},
+            {"meta": {"$ne": 5}, "active": None},
+        ):
+            matching = [d for d in DOCUMENTS if compile_filter(filter).matches(d)]
+            ordered = [document["_id"] for document in sort_documents(matching, sort)]
+            for skip, limit in ((0, 1), (0, 40), (7, 20), (len(ordered) - 3, 50), (0, 0)):
+                found = await store.find(filter, sort=sort, skip=skip, limit=limit)
+                assert [d["_id"] for d in found] == ordered[skip : skip + limit if limit else None], (filter, skip)
+            query = {"findAndModify": ENTITY, "query": filter, "sort": sort, "update": {"$set": {"extra": 1}}}
+            assert (await store.run(query))["value"]["_id"] == ordered[0]
+            await store.run({"delete": ENTITY, "deletes": [{"q": {}, "limit": 0}]})
+            await _fill(store)
 
 
 async def _fill(store: Store) -> None:

@@ -21,6 +21,7 @@ from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.pool import Connection
 
+WRITE_CONFLICT = 112
 _CONFLICTS = ("40001", "40P01")
 
 
@@ -89,7 +90,7 @@ class Call:
         """What to raise for an error of a statement."""
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _CONFLICTS:
             labels = {"errorLabels": ["TransientTransactionError"]} if self.conn.is_in_transaction() else {}
-            return CommandFailure(112, "Write conflict during plan execution: retry", details=labels)
+            return CommandFailure(WRITE_CONFLICT, "Write conflict during plan execution: retry", details=labels)
         if isinstance(error, asyncpg.InFailedSQLTransactionError):
             return CommandFailure(251, "the transaction has been aborted by an earlier error")
         return (self.layout.refusal(error, {}) if writing else mapped(error, writing=False)) or error

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from shadow_adapters.bson.limits import checked_record
-from shadow_adapters.postgres.call import Call, Gate
+from shadow_adapters.failures import CommandFailure
+from shadow_adapters.postgres.call import WRITE_CONFLICT, Call, Gate
 from shadow_adapters.postgres.compiler.resolver import Args, Condition
+from shadow_adapters.postgres.layouts.documents import IndexesChanged
 from shadow_adapters.postgres.query import Document, Match, Query, first_match, matching_rows, transaction
 from shadow_adapters.postgres.statements import Change, delete, replace, select
 
 _OPTIMISTIC = 3
+_TRIES = 6
 
 Edit = Callable[[Document], Document | None]
 """From a document to the one in its place; None deletes it."""
@@ -66,7 +69,25 @@ async def _change(call: Call, match: Match, edit: Edit) -> Changed | None:
 
 
 async def change_many(call: Call, query: Query, edit: Edit) -> tuple[int, int]:
-    """Change every record that the query finds, in one transaction; the numbers found and modified."""
+    """Change every record that the query finds, in one transaction; the numbers found and modified.
+
+    As MongoDB does, it is tried again by itself where it met other writers half-way.
+    """
+    outer = call.conn.is_in_transaction()
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            return await _change_many(call, query, edit)
+        except IndexesChanged:
+            if outer or not left:
+                raise
+            await call.layout.prepare(call.conn)
+        except CommandFailure as failure:
+            if outer or not left or failure.code != WRITE_CONFLICT:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+async def _change_many(call: Call, query: Query, edit: Edit) -> tuple[int, int]:
     gate = call.write_gate()
     total = modified = 0
     async with transaction(call), aclosing(matching_rows(call, gate, query)) as stream:

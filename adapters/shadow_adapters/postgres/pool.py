@@ -106,7 +106,6 @@ def _settings(role: str, asynchronous_commit: bool) -> dict[str, str]:
         "application_name": f"shadow/{role}",
         "synchronous_commit": "off" if asynchronous_commit else "on",
         "timezone": "UTC",
-        "plan_cache_mode": "force_generic_plan",  # planning a lookup by key costs more than running it
         "jit": "off",  # compiling a plan costs more than any statement here runs
         "client_connection_check_interval": "1000",  # a statement whose client is gone ends by itself
     }

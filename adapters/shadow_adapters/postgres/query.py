@@ -8,7 +8,7 @@ among a few rows, which spares the cursor its transaction.
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +22,9 @@ from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.contract import Key
 from shadow_adapters.postgres.call import Call, Gate
-from shadow_adapters.postgres.compiler.resolver import Args, Condition
+from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import where
-from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_sql
+from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_ordered_sql, select_sql
 
 BATCH = 200
 _PROBE = 32
@@ -34,23 +34,26 @@ _ANY = Matcher(lambda _: True)
 
 Document = dict[str, Any]
 Match = tuple[Found, Document]
+SortKey = Callable[[Mapping[str, Any]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """A compiled filter with sort, skip and limit (0: none).
 
-    ``order`` is the sort as SQL, where SQL can do it. ``named``: the filter is one ``_id`` and nothing else.
+    ``order`` is the sort as SQL, where SQL can do it. ``fields``: the sort as SQL, but for some rows. ``named``: the
+    filter is one ``_id`` and nothing else.
     """
 
     condition: Condition
     args: Args
     matcher: Matcher
-    sort: Callable[[Mapping[str, Any]], bytes] | None = None
+    sort: SortKey | None = None
     order: str | None = None
     skip: int = 0
     limit: int = 0
     named: bool = False
+    fields: FieldOrder | None = None
 
     @property
     def pushed(self) -> bool:
@@ -79,8 +82,11 @@ def compile_query(
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
     matcher = compile_filter(filter)
     condition = where(filter, call.layout.resolver, args)
-    order = _order(call, sort) if sort else None
-    return Query(condition, args, matcher, compile_sort(sort) if sort else None, order, skip, limit)
+    if not sort:
+        return Query(condition, args, matcher, skip=skip, limit=limit)
+    key, order = compile_sort(sort), _order(call, sort)
+    fields = call.layout.resolver.field_order(sort) if order is None else None
+    return Query(condition, args, matcher, key, order, skip, limit, fields=fields)
 
 
 def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
@@ -92,10 +98,9 @@ async def fetch_all(call: Call, gate: Gate, query: Query) -> list[Document]:
     """Everything that the query asks for."""
     if query.pushed:
         return [call.layout.document(row.stored) for row in await select_pushed(call, gate, query)]
-    if query.limit and query.sort is None:
-        probed = await _probe(call, gate, query)
-        if probed is not None:
-            return probed
+    probed = await _probe(call, gate, query) if query.limit else None
+    if probed is not None:
+        return [document for _, document in probed]
     async with aclosing(batches(call, gate, query)) as stream:
         return [document async for batch in stream for document in batch]
 
@@ -123,6 +128,9 @@ async def first_match(call: Call, gate: Gate, query: Query) -> Match | None:
     if query.pushed:
         rows = await select_pushed(call, gate, query)
         return (rows[0], call.layout.document(rows[0].stored)) if rows else None
+    probed = await _probe(call, gate, query)
+    if probed is not None:
+        return probed[0] if probed else None
     best: tuple[bytes, Match] | None = None
     async with aclosing(matching_rows(call, gate, query)) as stream:
         async for pairs in stream:
@@ -135,16 +143,39 @@ async def first_match(call: Call, gate: Gate, query: Query) -> Match | None:
     return best[1] if best else None
 
 
-async def _probe(call: Call, gate: Gate, query: Query) -> list[Document] | None:
-    """The answer, if the first few rows hold all of it."""
+async def _probe(call: Call, gate: Gate, query: Query) -> list[Match] | None:
+    """The answer, if the first few rows (in order, where it is sorted) hold all of it; None if they do not."""
+    if query.sort is not None and query.order is None:
+        return await _probe_ordered(call, gate, query, query.sort) if query.fields is not None else None
+    wanted = query.skip + query.limit
     args = Args(*query.args.values)
-    size = 2 * (query.skip + query.limit) + _PROBE
-    tail = f"LIMIT {args.add(size)}::bigint"
+    order = f"ORDER BY {query.order} " if query.order else ""
+    tail = f"{order}LIMIT {args.add(2 * wanted + _PROBE)}::bigint"
     rows = await select(call, gate, query.condition, args.values, tail=tail)
-    matching = [d for row in rows if query.matcher.matches(d := call.layout.document(row.stored))]
-    if len(rows) < size or len(matching) >= query.skip + query.limit:
-        return matching[query.skip : query.skip + query.limit]
-    return None
+    matching = _matching(call, query, rows)
+    enough = len(rows) < 2 * wanted + _PROBE or len(matching) >= wanted
+    return matching[query.skip : wanted] if enough else None
+
+
+async def _probe_ordered(call: Call, gate: Gate, query: Query, sort: SortKey) -> list[Match] | None:
+    """`_probe` for an order that misplaces some rows: those are all fetched, and put in their places here."""
+    assert query.fields is not None
+    wanted = query.skip + query.limit
+    args = Args(*query.args.values)
+    sql = select_ordered_sql(call, gate, query.condition, query.fields, f"{args.add(2 * wanted + _PROBE)}::bigint")
+    rows = found(await call.fetch(gate, sql, args.values, writing=False))
+    placed = [row for row in rows if row.stored[-1]]
+    first = _matching(call, query, placed)
+    if len(placed) == 2 * wanted + _PROBE and len(first) < wanted:
+        return None
+    odd = _matching(call, query, [row for row in rows if not row.stored[-1]])
+    return sorted(first + odd, key=lambda match: sort(match[1]))[query.skip : wanted]
+
+
+def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:
+    """The rows that match, with their documents."""
+    pairs = [(row, call.layout.document(row.stored)) for row in rows]
+    return pairs if query.condition.exact else [pair for pair in pairs if query.matcher.matches(pair[1])]
 
 
 async def batches(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Document]]:
@@ -185,10 +216,7 @@ async def matching_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[
     sql = select_sql(call, gate, query.condition, tail=_tail(query, args))
     async with _cursor(call, sql, args) as cursor:
         while raw := await _next(call, gate, cursor):
-            pairs = [(row, call.layout.document(row.stored)) for row in found(raw)]
-            if not query.condition.exact:
-                pairs = [pair for pair in pairs if query.matcher.matches(pair[1])]
-            if pairs:
+            if pairs := _matching(call, query, found(raw)):
                 yield pairs
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.postgres.call import Call, Gate
-from shadow_adapters.postgres.compiler.resolver import Args, Condition
+from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.layouts.documents import IndexesChanged
 
 
@@ -52,6 +52,21 @@ def select_sql(call: Call, gate: Gate, condition: Condition, *, tail: str = "") 
     return (
         f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, x.* FROM r "
         f"LEFT JOIN LATERAL (SELECT {select} r.ok AND ({condition.sql}) {tail}) AS x ON true"
+    )
+
+
+def select_ordered_sql(call: Call, gate: Gate, condition: Condition, order: FieldOrder, limit: str) -> str:
+    """The first rows in an order, and all rows that it misplaces; the last column tells the former.
+
+    One statement, so that a row which moves from one part to the other is seen in one of them.
+    """
+    layout = call.layout
+    select = f"SELECT t.{layout.id} AS id, t.xmin AS version, {layout.stored}"
+    source = f"FROM {layout.table} AS t WHERE r.ok AND ({condition.sql}) AND"
+    return (
+        f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, x.* FROM r LEFT JOIN LATERAL ("
+        f"({select}, true AS placed {source} NOT {order.misplaced} ORDER BY {order.sql} LIMIT {limit}) UNION ALL "
+        f"({select}, false {source} {order.misplaced})) AS x ON true"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.limits import checked_record
+from shadow_adapters.bson.match import is_condition
 from shadow_adapters.bson.update import Update, check_update, upsert_seed
 from shadow_adapters.bson.update.paths import application_order
 from shadow_adapters.contract import Key
@@ -122,7 +123,7 @@ async def upsert(call: Call, filter: Mapping[str, Any], change: Update) -> Docum
     seed = upsert_seed(filter)
     created = with_id(change.apply(seed, inserting=True, now=call.now))
     key, record = keys.key_of(created["_id"]), checked_record(created)
-    named = key_of_filter(filter) is not None
+    named = len(filter) == 1 and not is_condition(filter.get("_id")) and key_of_filter(filter) is not None
     try:
         inserted = await insert(call, [(key, created, record)], absent=named)
     except Refused as refused:

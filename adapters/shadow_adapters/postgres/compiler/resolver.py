@@ -7,7 +7,7 @@ tell nothing about the field. All conditions are about the alias ``t``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -34,6 +34,13 @@ class Args:
         return f"${len(self.values)}"
 
 
+class FieldOrder(NamedTuple):
+    """An ORDER BY that is BSON's order of a sort, and the condition for rows that it does not put in their place."""
+
+    sql: str
+    misplaced: str
+
+
 class Resolver(ABC):
     """How one layout answers the compiler. Paths are never ``_id`` here; values are scalars, not null."""
 
@@ -56,6 +63,10 @@ class Resolver(ABC):
     @abstractmethod
     def exists(self, path: str, args: Args) -> Condition | None:
         """The path reaches something."""
+
+    def field_order(self, sort: Mapping[str, Any]) -> FieldOrder | None:
+        """The order of a sort by other fields; None where SQL cannot tell."""
+        return None
 
     @abstractmethod
     def id_order(self, descending: bool) -> str | None:

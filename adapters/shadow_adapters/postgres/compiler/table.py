@@ -17,9 +17,9 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from shadow_adapters.bson import keys, paths
-from shadow_adapters.postgres.compiler.resolver import FALSE, Args, Condition, Resolver
+from shadow_adapters.postgres.compiler.resolver import FALSE, Args, Condition, FieldOrder, Resolver
 from shadow_adapters.postgres.layouts import columns
-from shadow_adapters.postgres.layouts.base import quoted
+from shadow_adapters.postgres.layouts.base import literal, quoted
 from shadow_adapters.postgres.layouts.ids import IdColumn
 from shadow_adapters.postgres.layouts.rest import Tree, escaped
 
@@ -28,6 +28,8 @@ _NOT_STRICT = {"$gt": ">=", "$gte": ">=", "$lt": "<=", "$lte": "<="}
 _EXACT = 1 << 53  # beyond it a double's shortest decimal form, which jsonb has, is not its value
 _LEAST, _GREATEST = -(1 << 63), (1 << 63) - 1
 _MS = timedelta(milliseconds=1)
+
+_SORTABLE = (columns.IntegerCodec, columns.TextCodec, columns.TimestampCodec, columns.BooleanCodec)
 
 Test = Callable[[str, str, Any, Any, Args], str | None]
 """From column, operator (``$eq`` or a range), operand and codec to SQL; None where the column cannot tell."""
@@ -58,6 +60,21 @@ class TableResolver(Resolver):
 
     def id_order(self, descending: bool) -> str | None:
         return self._id.order(descending)
+
+    def field_order(self, sort: Mapping[str, Any]) -> FieldOrder | None:
+        """Columns of one type each sort as BSON does; a row whose rest has one of the fields may not."""
+        terms, tops = [], []
+        for path, direction in sort.items():
+            name, codec = self._columns.get(path, ("", None))
+            if path == "_id":
+                terms.append(self._id.order(direction == -1))
+                break  # no two are equal
+            if not isinstance(codec, _SORTABLE):
+                return None
+            collated = f'{name} COLLATE "C"' if isinstance(codec, columns.TextCodec) else name
+            terms.append(f"{collated} {'DESC NULLS LAST' if direction == -1 else 'ASC NULLS FIRST'}")
+            tops.append(literal(escaped(path.partition(".")[0])))
+        return FieldOrder(", ".join(terms), f"(t._rest ?| ARRAY[{', '.join(tops)}]) IS TRUE")
 
     def equals(self, path: str, value: Any, args: Args) -> Condition | None:
         return self._test(path, "$eq", value, args)

@@ -13,6 +13,7 @@ refuses its rows, and it learns the indexes anew. So uniqueness costs nothing wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -31,6 +32,7 @@ from shadow_adapters.postgres.pool import Connection
 if TYPE_CHECKING:
     from shadow_adapters.postgres.compiler.resolver import Resolver
 
+_LONGEST_NAME = 48  # bytes; PostgreSQL takes 63
 KNOWN_INDEXES = "known_indexes"
 
 _COLUMNS = (Column("k", "bytea"), Column("doc", "bytea"), Column("q", "text", "::jsonb"), Column("v", "integer"))
@@ -50,9 +52,11 @@ class DocumentsLayout(Layout):
     def __init__(self, entity: str, table: str) -> None:
         self.entity = entity
         self.table = qualified(table)
-        self.index_table = qualified(f"{table}$index")
-        self.term_table = qualified(f"{table}$term")
-        self.set_function = qualified(f"{table}$set")
+        self.index_table = _beside(table, "index")
+        self.term_table = _beside(table, "term")
+        self.set_function = _beside(table, "set")
+        self._term_index = _beside(table, "term_k").rpartition(".")[2]
+        self._gin_index = _beside(table, "q").rpartition(".")[2]
         self.indexes: tuple[Index, ...] = ()
         self._prepared = False
         self._resolver = DocumentsResolver()
@@ -78,7 +82,7 @@ class DocumentsLayout(Layout):
             f"CREATE TABLE IF NOT EXISTS {self.index_table} (number integer PRIMARY KEY, spec bytea NOT NULL)",
             f"CREATE TABLE IF NOT EXISTS {self.term_table} (ik bytea PRIMARY KEY, k bytea NOT NULL "
             f"REFERENCES {self.table} (k) ON DELETE CASCADE)",
-            f"CREATE INDEX IF NOT EXISTS {self._name('term_k')} ON {self.term_table} (k)",
+            f"CREATE INDEX IF NOT EXISTS {self._term_index} ON {self.term_table} (k)",
             *NUMBER_FUNCTIONS,
             SET_FUNCTION,
             table_function(self.set_function, self.table),
@@ -86,10 +90,7 @@ class DocumentsLayout(Layout):
 
     def gin_ddl(self) -> str:
         """The statement that makes the index behind every plain index: equality on any path of ``q``."""
-        return f"CREATE INDEX IF NOT EXISTS {self._name('q')} ON {self.table} USING gin (q jsonb_path_ops)"
-
-    def _name(self, suffix: str) -> str:
-        return f'{self.table.rpartition(".")[2][:-1]}${suffix}"'
+        return f"CREATE INDEX IF NOT EXISTS {self._gin_index} ON {self.table} USING gin (q jsonb_path_ops)"
 
     def key_sql(self, row: str) -> str:
         return f"{row}.k"
@@ -199,6 +200,14 @@ class DocumentsLayout(Layout):
             reason = f"another record has the same value under unique index {names[0] if names else number}"
             return Refused(f"{reason}: change one of the two", kind="unique")
         return failure
+
+
+def _beside(table: str, what: str) -> str:
+    """The name of what lies beside a table; a long one is cut, for PostgreSQL would cut them all to the same."""
+    schema, dot, name = table.rpartition(".")
+    if len(name.encode()) > _LONGEST_NAME:
+        name = name.encode()[: _LONGEST_NAME - 9].decode(errors="ignore") + "_" + sha256(name.encode()).hexdigest()[:8]
+    return qualified(f"{schema}{dot}{name}${what}")
 
 
 def _bytea(text: str) -> bytes:

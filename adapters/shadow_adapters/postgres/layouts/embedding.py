@@ -33,8 +33,9 @@ def from_uuid(uuid: UUID) -> ObjectId | None:
 
 def is_embedded_sql(column: str) -> str:
     """SQL for whether a ``uuid`` column's value is an ObjectId."""
-    digits = f"replace({column}::text, '-', '')"
-    return f"(substr({digits}, 13, 1) = '8' AND substr({digits}, 17, 1) = '8' AND substr({digits}, 27) = '{MARKER}')"
+    raw = f"uuid_send({column})"
+    fixed = f"get_byte({raw}, 6) >> 4 = 8 AND get_byte({raw}, 8) >> 4 = 8"
+    return f"(substr({raw}, 14) = '\\x{MARKER}' AND {fixed})"
 
 
 _DIGITS = "encode(uuid_send(id), 'hex')"
