@@ -66,7 +66,12 @@ class Server:
             return self
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._launch(self._command()), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+                self._launch(self._command()),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,  # Ctrl-C in a terminal is for whoever uses the server
             )
         self._wait_until_ready(self._process)
         return self
