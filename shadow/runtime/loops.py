@@ -115,10 +115,16 @@ class Loop:
             return bool(await conn.fetchval(sql, entity, key))
 
     async def is_marked_beside(self, entity: str, marks: Sequence[Held]) -> bool:
-        """Whether other marks of the same keys, keyless ones or debts are open beside these."""
+        """Whether other marks of the same keys, or keyless ones, were open at any time since these were opened, or a
+        debt is: an earlier mark's sync may have copied what the write under these has changed."""
         sql = (
-            "SELECT EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.closed_at IS NULL "
-            "AND (m.key IS NULL OR m.key = ANY($2::bytea[])) AND NOT (m.owner = $3 AND m.seq = ANY($4::bigint[]))) "
+            "WITH since AS (SELECT coalesce(min(opened_at), '-infinity') AS at FROM shadow.mark "
+            "WHERE owner = $3 AND seq = ANY($4::bigint[])) "
+            "SELECT EXISTS (SELECT FROM shadow.mark m, unnest($2::bytea[]) k WHERE m.entity = $1 AND m.key = k "
+            "AND substr(m.key, 1, 1024) = substr(k, 1, 1024) AND NOT (m.owner = $3 AND m.seq = ANY($4::bigint[])) "
+            "AND (m.closed_at IS NULL OR m.closed_at >= (SELECT at FROM since))) "
+            "OR EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.key IS NULL "
+            "AND (m.closed_at IS NULL OR m.closed_at >= (SELECT at FROM since))) "
             "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
         )
         keys, seqs = [held.key for held in marks], [held.seq for held in marks]
