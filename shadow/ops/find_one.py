@@ -27,6 +27,9 @@ class FindOneOp(DriverRead[Any]):
         filter, *args = self.args
         if filter is not None and not isinstance(filter, Mapping):
             filter = {"_id": filter}
+        if type(filter) is dict and not args and not self.kwargs:
+            # Most calls: what the cursor below would come to, without making one.
+            return {"find": self.driver.name, "filter": self.driver.wire(filter), "limit": 1, "singleBatch": True}
         return find_command(self.driver, self.driver.core.find(filter, *args, **self.kwargs).limit(-1))
 
     def command(self) -> Command:
