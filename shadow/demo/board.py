@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -58,7 +58,7 @@ class Board:
     looks: list[Look] = field(default_factory=list)
     notes: list[tuple[float, str]] = field(default_factory=list)
     backfill_began: float | None = None
-    _before: tuple[float, dict[str, int], dict[str, int]] | None = None
+    _answered: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, Side, float]] = field(default_factory=deque)
     _seen: int = 0
 
@@ -108,11 +108,15 @@ class Board:
         )
 
     def _rates(self, now: float) -> tuple[dict[str, float], dict[str, float]]:
-        operations, stores = dict(self.tally.operations), dict(self.tally.stores)
-        at, operations_before, stores_before = self._before or (now - _EVERY, operations, stores)
-        self._before = (now, operations, stores)
-        passed = max(now - at, 1e-3)
-        return _per_second(operations, operations_before, passed), _per_second(stores, stores_before, passed)
+        """Calls a second of each entity, and of each store, since the look before."""
+        counted = Counter(call.entity for call in self.recorder.calls[self._seen :] if call.side == "shadow")
+        answered = Counter(self.tally.answered)
+        passed = max(now - (self.looks[-1].at if self.looks else 0.0), 1e-3)
+        fresh, self._answered = answered - self._answered, answered
+        of_new = fresh["new"] / (fresh.total() or 1)  # calls in phase legacy and cursors tell no sink of theirs
+        total = counted.total() / passed
+        by_store = {"legacy": total * (1 - of_new), "new": total * of_new}
+        return {name: count / passed for name, count in counted.items()}, by_store
 
     def _p50(self, side: Side, now: float) -> float | None:
         calls = self.recorder.calls
@@ -124,7 +128,3 @@ class Board:
             self._recent.popleft()
         took = sorted(seconds for _, of, seconds in self._recent if of == side)
         return percentile(took, 0.5) * 1000 if took else None
-
-
-def _per_second(now: Mapping[str, int], before: Mapping[str, int], passed: float) -> dict[str, float]:
-    return {name: (count - before.get(name, 0)) / passed for name, count in now.items()}

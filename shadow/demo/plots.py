@@ -45,9 +45,8 @@ def lines(series: Sequence[Series], bands: Sequence[Band], *, unit: str, height:
         return bottom - (bottom - _TOP) * value / top
 
     parts = [_behind(band, x, _TOP, bottom) for band in bands]
-    parts += [
-        _gridline(y(top * share), _number(top * share) + (f" {unit}" if share == 1 else "")) for share in (0, 0.5, 1)
-    ]
+    parts += [_gridline(y(top * share), _number(top * share)) for share in (0, 0.5, 1)]
+    parts.append(_text(_LEFT - 8, _TOP - 8, unit, anchor="end"))
     parts += [_tick(x(at), bottom, f"{at:.0f} s") for at in _every(end)]
     parts += [_line(each, x, y) for each in series]
     return _svg(height, parts) + _legend([(each.name, each.colour) for each in series])

@@ -90,7 +90,7 @@ def _facts(verdict: Verdict) -> str:
 
 
 def _phases(board: Board, end: float) -> str:
-    rows = []
+    rows = [("asked for", _stretches([(look.at, look.leg) for look in board.looks], end))]
     for i, name in enumerate(COLLECTIONS):
         stood = [(look.at, look.lines[i].phase) for look in board.looks]
         rows.append((name, _stretches(stood, end)))

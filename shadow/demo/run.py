@@ -141,11 +141,13 @@ async def _perform(board: Board, traffic: Traffic, client: Any, screen: Screen) 
         await board.walk.run()
     except Stuck as stuck:
         problems.append(str(stuck))
-    finally:
-        await traffic.stop()
-        board.note("traffic has ended; every record is held against what the application was told")
-        showing.cancel()
-        await asyncio.gather(showing, return_exceptions=True)
+    except BaseException:
+        await traffic.abandon()
+        raise
+    await traffic.stop()
+    board.note("traffic has ended; every record is held against what the application was told")
+    showing.cancel()
+    await asyncio.gather(showing, return_exceptions=True)
     return problems
 
 

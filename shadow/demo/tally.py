@@ -14,15 +14,13 @@ class Tally:
     """A `shadow.metrics.sink.Sink` that keeps what the screen and the verdict need."""
 
     def __init__(self) -> None:
-        self.operations: Counter[str] = Counter()
-        self.stores: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()  # by store
         self.mismatches: Counter[tuple[str, str, str]] = Counter()  # entity, kind, state
         self.marks: dict[str, int] = {}
         self._took: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=_RECENT))
 
     def operation(self, record: OperationRecord) -> None:
-        self.operations[record.entity] += 1
-        self.stores[record.store] += 1
+        self.answered[record.store] += 1
         if record.outcome == "ok":
             self._took[record.entity, record.store].append(record.seconds)
 

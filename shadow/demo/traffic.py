@@ -65,6 +65,12 @@ class Traffic:
         self._stopping = True
         await asyncio.gather(*self._callers)
 
+    async def abandon(self) -> None:
+        """End at once, whatever is in flight."""
+        for caller in self._callers:
+            caller.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+
     async def _call_on(self) -> None:
         while not self._stopping:
             seat = self._shadow if self._rng.random() < SHADOW_SHARE else self._bare
