@@ -50,6 +50,8 @@ class Lane:
         self._legacy = legacy
         self._syncer = Syncer(me, book, control, terms, observer)
         self._workers: list[asyncio.Task[None]] = []
+        self._unneeded: list[Held] = []
+        self._dropping = False
         self._chores: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -92,16 +94,16 @@ class Lane:
 
     def drop(self, marks: Sequence[Held]) -> None:
         """Close marks whose write changed nothing, unless other writes use them."""
-        idle = []
         for held in marks:
             self.book.settle(held)
             self.book.retire(held)
             if held.users == 0 and held.writes == 1:
-                idle.append(held)
+                self._unneeded.append(held)
             else:
                 self.enqueue([held])
-        if idle:
-            self._spawn(self._drop(idle))
+        if self._unneeded and not self._dropping:
+            self._dropping = True
+            self._spawn(self._drop())
 
     async def named(self, held: Held, key: Key, until: float) -> bool:
         """Give a keyless mark the key that the server chose, then settle and queue it.
@@ -135,10 +137,17 @@ class Lane:
         finally:
             self.enqueue(marks)
 
-    async def _drop(self, marks: Sequence[Held]) -> None:
-        with contextlib.suppress(StoreError):
-            await self.control.drop(self._me, [held.seq for held in marks])
-            self.book.closed(marks)
+    async def _drop(self) -> None:
+        """Close what writes did not need, a batch at a time; what control does not hear of is synced instead."""
+        try:
+            while self._unneeded:
+                await asyncio.sleep(self.terms.sync_delay)
+                marks, self._unneeded = self._unneeded, []
+                with contextlib.suppress(StoreError):
+                    await self.control.drop(self._me, [held.seq for held in marks])
+                    self.book.closed(marks)
+        finally:
+            self._dropping = False
 
     async def _name(self, held: Held, key: Key) -> None:
         while True:
