@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from shadow_adapters.failures import StoreDown
-from shadow_adapters.postgres.errors import is_lost
+from shadow_adapters.postgres.errors import ERRORS, is_lost
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -36,8 +36,8 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for the length of the block.
 
-        Raises `StoreDown` when none can be made, or when the block lost the connection outside any write of its own;
-        PostgreSQL's own errors pass unchanged.
+        Waits for one without a limit; the caller sets it. Raises `StoreDown` when none can be made; what the block
+        raises passes unchanged.
         """
         async with self._slots:
             conn = await self._take()
@@ -56,7 +56,7 @@ class Pool:
             return await asyncpg.connect(
                 self._dsn, server_settings=self._settings, statement_cache_size=_STATEMENTS, timeout=10
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except ERRORS as error:
             raise StoreDown(f"PostgreSQL cannot be reached: {type(error).__name__}") from error
 
     async def fill(self, size: int) -> None:
@@ -122,5 +122,5 @@ async def _rolled_back(conn: Connection) -> bool:
 async def _end(conn: Any) -> None:
     try:
         await conn.close(timeout=2)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except ERRORS:
         conn.terminate()

@@ -95,6 +95,8 @@ async def insert(call: Call, records: Sequence[tuple[Key, Mapping[str, Any], Rec
         rows = [layout.row(*record) for record in records]
         args = [*gate.args, *(rows[0] if single else layout.arrays(rows))]
         side = layout.side_effects("put_rows", len(args) + 1, rows)
+        if single and not gate.args and not side.ctes:
+            return layout.insert_row_sql(conflict), args
         body = layout.insert_sql(len(gate.args) + 1, conflict, single=single)
         return _written(gate, f"put_rows AS ({body}){side.ctes}"), args + side.args
 
@@ -155,6 +157,8 @@ async def patch(call: Call, id: Any, fields: Mapping[str, Any]) -> int | None:
     if plan is None:
         return None
     sql = f"{_fence(gate)}{plan.ctes} SELECT ok, CASE WHEN ok THEN {plan.outcome} END FROM fence"
+    if not gate.args and not plan.ctes:
+        sql = f"SELECT true, {plan.outcome}"
     try:
         rows = await call.fetch(gate, sql, [*gate.args, *plan.args], writing=True)
     except IndexesChanged:
@@ -185,4 +189,4 @@ async def _write(call: Call, gate: Gate, statement: Any) -> set[Any]:
         await call.layout.prepare(call.conn)
         sql, args = statement()
         rows = await call.fetch(gate, sql, args, writing=True)
-    return set(rows[0][1] or ())
+    return set(rows[0][1] or ()) if rows else set()
