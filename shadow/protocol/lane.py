@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from shadow.protocol.journal import Journal
+from shadow.protocol.lasting import lasting
 from shadow.protocol.marker import Marker, Standing
 from shadow.protocol.marks import Held, MarkBook
 from shadow.protocol.queue import SyncQueue
@@ -57,7 +58,9 @@ class Lane:
     def start(self) -> None:
         """Start the workers in the running loop."""
         loop = asyncio.get_running_loop()
-        self._workers = [loop.create_task(self._work()) for _ in range(self.terms.sync_workers)]
+        self._workers = [
+            loop.create_task(lasting(self._work, self.terms.renew)) for _ in range(self.terms.sync_workers)
+        ]
 
     async def stop(self) -> None:
         """Stop the workers; what is queued stays marked."""

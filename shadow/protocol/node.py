@@ -17,6 +17,7 @@ from shadow.protocol.handle import Handle
 from shadow.protocol.jobs import JobObserver, Jobs
 from shadow.protocol.journal import Journal
 from shadow.protocol.lane import Lane
+from shadow.protocol.lasting import lasting
 from shadow.protocol.marks import MarkBook
 from shadow.protocol.membership import Gone, Membership
 from shadow.protocol.reconcile import Reconciler
@@ -145,13 +146,13 @@ class Node:
         """Start everything in the running (control) loop."""
         self.lane.start()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(part) for part in self._parts()]
+        self._tasks = [loop.create_task(lasting(part, self.terms.renew)) for part in self._parts()]
 
-    def _parts(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield self.membership.run()
-        yield self.conductor.run()
-        yield self.jobs.run()
-        yield self.reconciler.run()
+    def _parts(self) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+        yield self.membership.run
+        yield self.conductor.run
+        yield self.jobs.run
+        yield self.reconciler.run
 
     async def stop(self) -> None:
         """Leave the fleet cleanly. What is still marked is left to the others."""

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from shadow.config import ProtocolSettings, Settings
 from shadow.logs import log
 from shadow.metrics import table
 from shadow.metrics.sink import Sink
+from shadow.protocol.lane import Lane
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.settings import Terms
 from shadow.runtime.entity import Entity
@@ -30,7 +32,7 @@ from shadow_adapters.postgres.control import PostgresControl
 from shadow_adapters.postgres.layouts import Layout
 from shadow_adapters.postgres.pool import create_pool
 from shadow_adapters.postgres.records import PostgresRecords
-from shadow_flags.gates import Budgets, blockers
+from shadow_flags.gates import Budgets, gates
 from shadow_flags.phases import Phase
 from shadow_flags.sources.base import Source
 from shadow_flags.sources.static import StaticSource
@@ -57,6 +59,10 @@ def terms_of(settings: ProtocolSettings) -> Terms:
         retention=settings.mark_retention_seconds,
         backfill_chunk=settings.backfill_chunk,
     )
+
+
+def _unforeseen(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error(context["message"], error=context.get("exception"))
 
 
 class ControlThread:
@@ -108,6 +114,7 @@ class ControlThread:
 
     async def _main(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(_unforeseen)
         self._ending = asyncio.Event()
         settings = self._settings.protocol
         me = this_process()
@@ -203,9 +210,12 @@ class ControlThread:
 
     async def _blocked(self, state: EntityState, target: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         facts = await self._control.facts(state.entity)
-        gates = self._settings.gates
-        budgets = Budgets(gates.mark_age_seconds, gates.mismatch_rate, gates.rehearsal_rate, gates.p99_ratio)
-        return blockers(target, evidence(state, burden, fleet, facts), budgets)
+        given = self._settings.gates
+        budgets = Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio)
+        found = gates(target, evidence(state, burden, fleet, facts), budgets)
+        for gate, why in found.items():
+            self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
+        return [why for why in found.values() if why]
 
     def _order(self) -> Sequence[str]:
         """The entities, parents before children."""
@@ -227,14 +237,27 @@ class ControlThread:
     async def _gauges(self) -> None:
         node, sink = self.node, self._sink
         sink.set(table.JOURNAL_BYTES, (), node.journal.size)
+        sink.set(table.LEASE_AGE_SECONDS, (), node.membership.lease_age())
+        sink.set(table.CONNECTIONS, ("postgres",), self._control.connections + sum(map(_held, list(node.lanes))))
         for name in list(self._entities):
             view = node.views.get(name)
             if view is None or not view.known:
                 continue
             sink.set(table.PHASE, (name,), view.phase.rank)
             sink.set(table.EPOCH, (name,), view.epoch)
+            waiting = [lane.queue.waiting(name) for lane in list(node.lanes)]
+            sink.set(table.SYNC_QUEUE_KEYS, (name,), sum(keys for keys, _ in waiting))
+            sink.set(table.SYNC_QUEUE_BYTES, (name,), sum(size for _, size in waiting))
             if node.conductor.conducting:
                 burden = await self._control.burden(name)
+                now = node.server_time()
+                age = 0.0 if burden.oldest_mark is None or now is None else max(0.0, now - burden.oldest_mark)
+                sink.set(table.OLDEST_MARK_SECONDS, (name,), age)
                 sink.set(table.OPEN_MARKS, (name,), burden.marks)
                 sink.set(table.DEBTS, (name,), burden.debts)
                 sink.set(table.REFUSED_KEYS, (name,), burden.refused)
+
+
+def _held(lane: Lane) -> int:
+    """Connections that a lane's control holds."""
+    return lane.control.connections if isinstance(lane.control, PostgresControl) else 0

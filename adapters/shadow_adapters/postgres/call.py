@@ -17,7 +17,7 @@ from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, EpochMoved, NotReadable, Refused, StoreError
-from shadow_adapters.postgres.errors import mapped
+from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.pool import Connection
 
@@ -79,7 +79,7 @@ class Call:
         """
         try:
             rows = await self.conn.fetch(sql, *args)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except ERRORS as error:
             failure = self.failure(error, writing=writing)
             raise failure from (error if isinstance(failure, Refused) else None)
         if rows and not rows[0][0]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import asyncpg
 from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.contract import Fence
@@ -19,7 +18,7 @@ from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
 from shadow_adapters.postgres.commands.update import update
-from shadow_adapters.postgres.errors import mapped
+from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.pool import Connection
 from shadow_adapters.postgres.replies import Reply, failed
@@ -74,7 +73,7 @@ class Engine:
             return await handler(await self._call(conn, fence, now), command)
         except CommandFailure as failure:
             return failed(failure)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # of BEGIN and COMMIT
+        except ERRORS as error:  # of BEGIN and COMMIT
             raise mapped(error, writing=name in WRITES) or error from None
 
     async def open(self, conn: Connection, command: dict[str, Any], fence: Fence | None = None) -> FindCursor:

@@ -46,6 +46,14 @@ _REFUSALS: Final[dict[str, _Refusal]] = {
 _DOWN_CLASSES: Final = ("08", "53", "57", "58", "XX")
 """Connections, resources, operator's intervention, system errors: the server cannot serve now."""
 
+LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises where the connection is gone, beside PostgreSQL's own errors.
+
+The last is its word for a connection that broke in a transaction, whose rollback it then cannot send."""
+
+ERRORS: Final = (asyncpg.PostgresError, *LOST)
+"""Everything that a statement can raise."""
+
 _KEY_DETAIL: Final = re.compile(r"\((?P<columns>.*?)\)=\((?P<values>.*)\)", re.S)
 
 
@@ -53,7 +61,7 @@ def is_lost(error: BaseException) -> bool:
     """Whether the error means that the connection can no longer be used."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in ("08", "57")
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    return isinstance(error, LOST)
 
 
 def mapped(error: BaseException, *, writing: bool) -> StoreError | None:
@@ -66,7 +74,7 @@ def mapped(error: BaseException, *, writing: bool) -> StoreError | None:
         return error
     if isinstance(error, asyncpg.PostgresError):
         return _of_server(error, writing)
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, LOST):
         return _lost(type(error).__name__, writing)
     return None
 

@@ -13,7 +13,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
@@ -24,6 +23,7 @@ from shadow_adapters.contract import Key
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import where
+from shadow_adapters.postgres.errors import ERRORS
 from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_ordered_sql, select_sql
 
 BATCH = 200
@@ -225,7 +225,7 @@ async def _cursor(call: Call, sql: str, args: Args) -> AsyncIterator[Any]:
     async with transaction(call):
         try:
             cursor = await call.conn.cursor(sql, *args.values)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except ERRORS as error:
             raise call.failure(error, writing=False) from None
         yield cursor
 
@@ -243,7 +243,7 @@ async def transaction(call: Call) -> AsyncIterator[None]:
 async def _next(call: Call, gate: Gate, cursor: Any) -> list[Any]:
     try:
         rows: list[Any] = await cursor.fetch(BATCH)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except ERRORS as error:
         raise call.failure(error, writing=False) from None
     if rows and not rows[0][0]:
         raise gate.error(call.layout.entity)

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-import asyncpg
-
 from shadow_adapters.bson.project import compile_projection
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields, document, whole_number
-from shadow_adapters.postgres.errors import mapped
+from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
 
@@ -62,11 +60,11 @@ class FindCursor:
         try:
             async for documents in self._batches:
                 return [self._project(found) for found in documents]
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # of BEGIN and COMMIT
+        except ERRORS as error:  # of BEGIN and COMMIT
             raise mapped(error, writing=False) or error from None
         return []
 
     async def close(self) -> None:
         """End the cursor and its transaction. Never raises for a lost connection."""
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        with suppress(*ERRORS):
             await self._batches.aclose()
