@@ -50,8 +50,8 @@ class Evidence:
     foreign_clients: tuple[str, ...] = ()  # clients of the legacy store that are not Shadow's
 
 
-def blockers(target: Phase, seen: Evidence, budgets: Budgets) -> list[str]:
-    """Why a step forward to ``target`` is blocked now; empty when it is not."""
+def gates(target: Phase, seen: Evidence, budgets: Budgets) -> dict[str, str]:
+    """Every gate before a step forward to ``target``: its name, and why it blocks now (empty where it holds)."""
     named = {
         Phase.DUAL_WRITE: _dual_write,
         Phase.SHADOW_READ: _shadow_read,
@@ -60,7 +60,12 @@ def blockers(target: Phase, seen: Evidence, budgets: Budgets) -> list[str]:
         Phase.NEW: _new,
     }
     found = named[target](seen, budgets) if target in named else {}
-    return [why for gate, why in found.items() if why and gate not in seen.waived]
+    return {gate: "" if gate in seen.waived else why for gate, why in found.items()}
+
+
+def blockers(target: Phase, seen: Evidence, budgets: Budgets) -> list[str]:
+    """Why a step forward to ``target`` is blocked now; empty when it is not."""
+    return [why for why in gates(target, seen, budgets).values() if why]
 
 
 def _dual_write(seen: Evidence, _: Budgets) -> dict[str, str]:

@@ -19,7 +19,6 @@ from shadow.protocol.view import View
 from shadow_adapters.contract import Control, EntityState, Key, Legacy, New, Transition
 from shadow_adapters.failures import StoreError
 
-
 _LAST = UUID(int=0)
 """In whose name a verify's facts are stated: only the last verify counts, whichever process made it."""
 

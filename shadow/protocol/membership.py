@@ -67,6 +67,10 @@ class Membership:
         """Whether no other process can take this one's lease for live any more."""
         return asyncio.get_running_loop().time() >= self._lapse
 
+    def lease_age(self) -> float:
+        """Seconds since the lease was last renewed; 0 before the first time."""
+        return asyncio.get_running_loop().time() - self._received if self.renewals else 0.0
+
     def server_time(self, now: float) -> float | None:
         """PostgreSQL's clock at the loop time ``now``, or a little earlier; None while it was never told."""
         return None if self.fleet is None else self.fleet.now + (now - self._received) - self._terms.lag

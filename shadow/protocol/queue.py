@@ -37,6 +37,11 @@ class SyncQueue:
         self._arrived.set()
         return True
 
+    def waiting(self, entity: str) -> tuple[int, int]:
+        """How many keys of an entity wait, and their bytes. From any thread; the figures may be a moment old."""
+        keys = list(self._waiting.get(entity, ()))
+        return len(keys), sum(map(len, keys))
+
     async def take(self, limit: int, delay: float) -> tuple[str, list[Key]]:
         """Up to ``limit`` keys of one entity. Lingers ``delay`` seconds, unless somebody awaits a sync."""
         while True:

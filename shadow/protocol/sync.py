@@ -37,6 +37,8 @@ class SyncObserver(Protocol):
 
     def refused(self, entity: str, kind: str) -> None: ...
 
+    def failed(self, entity: str, keys: int) -> None: ...
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -86,6 +88,8 @@ class Syncer:
                 outcome.absorb(Outcome(failed=dict.fromkeys(part, str(error))))
         if outcome.refused:
             await self._note(view.entity, outcome.refused, orphans or {})
+        if outcome.failed:
+            self._observer.failed(view.entity, len(outcome.failed))
         self._observer.synced(view.entity, len(outcome.done), loop.time() - began)
         return outcome
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -30,6 +30,14 @@ class Fate(Enum):
     UNKNOWN = "unknown"  # may still be applied
 
 
+@dataclass(slots=True)
+class Spent:
+    """What of a write's time went into its mark and into awaiting its sync, in seconds; None where there was none."""
+
+    mark: float | None = None
+    sync: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Write(Generic[T]):
     """One write on legacy.
@@ -42,6 +50,7 @@ class Write(Generic[T]):
         changed: False where the result proves that nothing was changed.
         records: the records after the write, where it fixes them.
         acknowledged: False where nobody learns the outcome (w:0).
+        spent: filled with what the parts of the write took.
         rehearse: tries the write on new before the sync that follows it, where the keys were in sync; never raises.
     """
 
@@ -52,6 +61,7 @@ class Write(Generic[T]):
     changed: Callable[[T], bool] = lambda _: True
     records: Mapping[Key, Record | None] | None = None
     acknowledged: bool = True
+    spent: Spent = field(default_factory=Spent)
     rehearse: Callable[[T, Sequence[Held]], Coroutine[None, None, None]] | None = None
 
 
@@ -60,8 +70,11 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
 
     Raises whatever ``call.apply`` raises.
     """
+    clock = asyncio.get_running_loop().time
+    began = clock()
     marks = await lane.marker.mark(handle.view, call.keys)
-    marked_at = asyncio.get_running_loop().time()
+    marked_at = clock()
+    call.spent.mark = marked_at - began
     try:
         result = await call.apply()
     except BaseException as error:
@@ -80,7 +93,9 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
     deadline = marked_at + lane.terms.sync_timeout if awaits else marked_at
     owing = await _settled(lane, marks, call, result, deadline)
     if awaits:
+        began = clock()
         await lane.synced(owing, until=deadline)
+        call.spent.sync = clock() - began
     elif call.rehearse is not None and all(held.writes == 1 and lane.book.alone(held) for held in owing):
         lane.enqueue_after(call.rehearse(result, owing), owing)
     else:
@@ -91,16 +106,16 @@ async def write(lane: Lane, handle: Handle, view: View, call: Write[T]) -> T:
 async def _settled(lane: Lane, marks: Sequence[Held], call: Write[T], result: T, deadline: float) -> list[Held]:
     """Settle the marks; returns those that a sync must close."""
     records = call.records or {}
-    owing = []
+    owing = [held for held in marks if held.key is not None]
+    for held in owing:
+        lane.book.settle(held, UNSET if held.key is None else records.get(held.key, UNSET))
     for held in marks:
-        if held.key is not None:
-            lane.book.settle(held, records.get(held.key, UNSET))
-        elif (key := call.named(result)) is None:
-            lane.drop([held])
-            continue
-        elif not await lane.named(held, key, deadline):
-            continue
-        owing.append(held)
+        if held.key is None:
+            key = call.named(result)
+            if key is None:
+                lane.drop([held])
+            elif await lane.named(held, key, deadline):
+                owing.append(held)
     return owing
 
 

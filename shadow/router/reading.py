@@ -33,6 +33,8 @@ class Answered(NamedTuple, Generic[R]):
     value: R
     store: str
     phase: str
+    mark_seconds: float | None = None
+    sync_seconds: float | None = None
 
 
 async def read(here: LoopEntity, loop: Loop, op: ReadOp[R]) -> Answered[R]:

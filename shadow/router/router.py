@@ -118,9 +118,11 @@ class Router:
         began = perf_counter()
         phase: str = here.handle.view().phase
         store, outcome = "legacy", "failed"
+        mark_seconds = sync_seconds = None
         try:
             answered = await answer
             phase, store, outcome = answered.phase, answered.store, "ok"
+            mark_seconds, sync_seconds = answered.mark_seconds, answered.sync_seconds
             return answered.value
         except asyncio.CancelledError:
             outcome = "cancelled"
@@ -130,4 +132,5 @@ class Router:
             raise
         finally:
             seconds = perf_counter() - began
-            self._loop().sink.operation(OperationRecord(self.entity, op.name, phase, store, outcome, seconds))
+            record = OperationRecord(self.entity, op.name, phase, store, outcome, seconds, mark_seconds, sync_seconds)
+            self._loop().sink.operation(record)

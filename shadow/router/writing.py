@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect
 from shadow.ops.base import WriteOp
 from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
-from shadow.protocol.writes import Fate, Write
+from shadow.protocol.writes import Fate, Spent, Write
 from shadow.protocol.writes import write as marked_write
 from shadow.router.answers import driver_exception
 from shadow.router.bind import Plan, plan
@@ -46,7 +46,9 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)
             refuse_lapsed(here, loop)
-            return Answered(await _marked(here, loop, view, op), "legacy", view.phase)
+            spent = Spent()
+            value = await _marked(here, loop, view, op, spent)
+            return Answered(value, "legacy", view.phase, spent.mark, spent.sync)
         except EpochMoved:
             pass
         except (StoreDown, OutcomeUnknown) as error:
@@ -71,19 +73,19 @@ def refuse_lapsed(here: LoopEntity, loop: Loop) -> None:
         raise AutoReconnect(f"{here.entity.name}: the lease of this process has lapsed, and on_lapse is refuse")
 
 
-async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
+async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spent: Spent) -> R:
     """The write inside the protocol; looked up again where the one record that it chose was lost meanwhile."""
     for attempt in range(_ATTEMPTS):
         prepared = await plan(op, loop.node.terms.many_limit)
         if prepared.too_many:
             return await _too_many(here, loop, view, op)
-        result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared))
+        result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared, spent))
         if prepared.exact or not prepared.keys or not prepared.op.missed(result) or attempt == _ATTEMPTS - 1:
             return result
     raise AssertionError("unreachable: the last attempt returns")
 
 
-def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R]) -> Write[R]:
+def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Spent) -> Write[R]:
     op, keys = prepared.op, prepared.keys
 
     def fate(error: BaseException) -> Fate:
@@ -98,6 +100,7 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R]) -> Write[
         changed=op.changed,
         records=op.whole(),
         acknowledged=op.acknowledged,
+        spent=spent,
         rehearse=rehearsal(here, loop, view, op, keys),
     )
 

@@ -27,6 +27,9 @@ class Told:
         self._sink.add(table.SYNCS, (entity, "refused"))
         self._sink.add(table.REFUSED, (entity, kind))
 
+    def failed(self, entity: str, keys: int) -> None:
+        self._sink.add(table.SYNCS, (entity, "failed"), keys)
+
     def waiting(self, entity: str, why: tuple[str, ...]) -> None:
         if why and why != self.blocked.get(entity):
             log.info("step waits", entity=entity, reason="; ".join(why))

@@ -10,7 +10,7 @@ from uuid import UUID
 from shadow.protocol.backfill import Progress
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.verify import Report
-from shadow_adapters.contract import Burden, EntityState, Fleet, Key, NewMark, ProcessInfo, Transition
+from shadow_adapters.contract import Burden, EntityState, Fleet, Key, NewMark, ProcessInfo, Record, Transition
 from shadow_adapters.failures import StoreDown
 from shadow_adapters.memory.control import MemoryControl
 from shadow_adapters.memory.stores import MemoryLegacy, MemoryNew
@@ -32,7 +32,7 @@ class Process:
         self.name = f"{host}.{life}"
         identity = UUID(int=world.identities.getrandbits(128), version=4)
         self.info = ProcessInfo(identity, host, life, "one", float(life), command=self.name)
-        self.legacy = MemoryLegacy(world.legacy_server, world.legacy_network.wire(self.name))
+        self.legacy = WatchedLegacy(self)
         self.new = MemoryNew(world.server, ENTITY, world.network.wire(self.name))
         self.node = Node(
             self.info,
@@ -98,6 +98,8 @@ class Process:
 
     def refused(self, entity: str, kind: str) -> None: ...
 
+    def failed(self, entity: str, keys: int) -> None: ...
+
     def waiting(self, entity: str, why: tuple[str, ...]) -> None: ...
 
     def moved(self, change: Transition) -> None: ...
@@ -125,3 +127,17 @@ class WatchedControl(MemoryControl):
     async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
         await super().mark(me, marks)
         self._process.world.chaos.after_mark(self._process)
+
+
+class WatchedLegacy(MemoryLegacy):
+    """A process's way to legacy, beside which chaos lies in wait too."""
+
+    def __init__(self, process: Process) -> None:
+        world = process.world
+        super().__init__(world.legacy_server, world.legacy_network.wire(process.name))
+        self._process = process
+
+    async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]:
+        page = await super().scan(after, limit)
+        self._process.world.chaos.after_scan(self._process)
+        return page
