@@ -11,7 +11,8 @@ import argparse
 import os
 import sys
 
-from tests.sim.campaign import campaign, replay
+from tests.sim.campaign import campaign, replay, scenario_of
+from tests.sim.mutations import MUTATIONS, applied, survey
 
 
 def main() -> int:
@@ -22,8 +23,14 @@ def main() -> int:
         os.execve(
             sys.executable, [sys.executable, "-m", "tests.sim", *sys.argv[1:]], os.environ | {"PYTHONHASHSEED": "0"}
         )
+    if options.mutations:
+        return survey()
+    if options.mutation is not None:
+        mutation = MUTATIONS[options.mutation]
+        with applied(mutation):
+            return replay(options.seed, mutation.scenario, tracing=options.trace)
     if options.seed is not None:
-        return replay(options.seed, options.mutation, tracing=options.trace)
+        return replay(options.seed, scenario_of(options.seed), tracing=options.trace)
     return campaign(options.first, options.minutes * 60 + options.seconds)
 
 
@@ -31,7 +38,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.sim")
     parser.add_argument("--seed", type=int, help="replay one run")
     parser.add_argument("--trace", action="store_true", help="say what happened in it")
-    parser.add_argument("--mutation", help="with this rule taken out")
+    parser.add_argument("--mutation", choices=MUTATIONS, help="with --seed: in this mutation's run, the rule taken out")
     parser.add_argument("--mutations", action="store_true", help="show that every rule is missed")
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=0.0)

@@ -119,7 +119,7 @@ class _Call:
         self._world = application._world
         self.key = key
         self.number = number
-        weights = (5, 2, 2, 2 if self._world.scenario.keyless else 0)
+        weights = (5, 2, self._world.scenario.deletes, 2 if self._world.scenario.keyless else 0)
         self._kind = application._chance.choices(("append", "replace", "delete", "find"), weights)[0]
 
     async def run(self) -> None:

@@ -45,9 +45,9 @@ def campaign(first: int, seconds: float) -> int:
     return 0
 
 
-def replay(seed: int, mutation: str | None, *, tracing: bool) -> int:
+def replay(seed: int, scenario: Scenario, *, tracing: bool) -> int:
     """One run again; 1 if it fails."""
-    world, violation = run(seed, scenario_of(seed), tracing=tracing)
+    world, violation = run(seed, scenario, tracing=tracing)
     print(*world.trace, sep="\n")
     print(f"seed {seed}: {violation or 'no violation'}; {world.scenario}")
     return 1 if violation else 0

@@ -47,6 +47,11 @@ class Chaos:
         if draw < 0.5:
             self._later(self._chance.choice((0.05, 0.2, 0.6)), lambda: self._crash(process))
 
+    def after_scan(self, process: Process) -> None:
+        """In a stalling run: the loop that has read a chunk of legacy is held up before it uses it."""
+        if not self._world.healed and self._world.scenario.stalls and self._chance.random() < 0.5:
+            self._world.loop.pause(process.name, 0.4)
+
     def _break(self) -> None:
         process = self._chance.choice(self._world.living) if self._world.living else None
         draw = self._chance.random()

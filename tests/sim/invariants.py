@@ -18,14 +18,14 @@ def check(world: World) -> None:
     if world.violation is not None:
         raise world.violation
     state = world.server.entities.rows[ENTITY]
-    authority = world.new_records if state.phase in ("write_new", "new") else world.legacy_server.records
-    if state.term != world.term:
-        world.term = state.term
-        for key in world.ledger.keys:
-            world.ledger.moved(key, authority.get(key))
+    moved, world.term = state.term != world.term, state.term
     for key in world.ledger.keys:
-        world.ledger.check_authority(key, authority.get(key))
-        if followed(state) and differs(world, key) and not covered(world, key):
+        legacy, new = world.records(key)
+        authority = new if state.phase in ("write_new", "new") else legacy
+        if moved:
+            world.ledger.moved(key, authority)
+        world.ledger.check_authority(key, authority)
+        if legacy != new and followed(state) and not covered(world, key):
             raise Violation(f"uncovered: the stores differ in {name(key)}, and nothing says so")
 
 
@@ -34,19 +34,16 @@ def followed(state: EntityState) -> bool:
     return state.phase not in ("legacy", "new") and state.backfill == "done"
 
 
-def differs(world: World, key: Key) -> bool:
-    """Whether the stores hold different records of the key."""
-    return world.legacy_server.records.get(key) != world.new_records.get(key)
-
-
 def covered(world: World, key: Key) -> bool:
     """Whether an open mark, a debt or what will become one, a journal, or a living process's memory has the key."""
     server = world.server
+    if any(process.remembers(key) for process in world.processes):
+        return True
     if any(mark.key is None or mark.key == key for mark in server.open_of(ENTITY)) or server.open_debts(ENTITY):
         return True
     if any(lease.gone_at is None and lease.generation != server.generation for lease in server.leases.rows.values()):
         return True  # its owner uploads what it remembers, or leaves a debt when it is accounted for
-    return any(process.remembers(key) for process in world.processes) or world.journalled(key)
+    return world.journalled(key)
 
 
 def check_rest(world: World) -> None:
@@ -66,5 +63,6 @@ def check_rest(world: World) -> None:
     for key in world.ledger.keys:
         if world.journalled(key):
             raise Violation(f"stuck: a journal still holds a mark of {name(key)}")
-        if differs(world, key):
+        legacy, new = world.records(key)
+        if legacy != new:
             raise Violation(f"unequal: the stores differ in {name(key)} at rest")

@@ -43,9 +43,12 @@ class Scenario:
         gap: mean seconds between two writes of one writer.
         faults: how often something breaks; 1 is about three times a second.
         lossy: the control server likes to crash just after a mark, and its writer with it.
-        late: share of requests to control that are applied after their client gave up; as much fails otherwise.
+        stalls: who has read a chunk of legacy likes to stall before it goes on.
+        late: share of requests to control that are applied after their client gave up; half as many fail otherwise.
         legacy_late: the same of requests to legacy.
         slow: share of requests that take long.
+        queue: how long a client may wait for a connection before it sends, at most.
+        deletes: how often a write deletes; appending is 5.
         forget: the operator declares lapsed processes dead.
         keyless: there are writes whose record the server chooses.
         keys: how many records there are.
@@ -58,9 +61,12 @@ class Scenario:
     gap: float = 0.5
     faults: float = 0.4
     lossy: bool = False
+    stalls: bool = False
     late: float = 0.04
     legacy_late: float = 0.04
     slow: float = 0.02
+    queue: float = 0.003
+    deletes: int = 2
     forget: bool = False
     keyless: bool = False
     keys: int = 2
@@ -75,9 +81,11 @@ def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
         faults=chance.choice((0.05, 0.15, 0.4, 1.0)),
         seconds=chance.choice((6.0, 12.0)),
         lossy=chance.random() < 0.2,
+        stalls=chance.random() < 0.2,
         late=chance.choice((0.003, 0.01, 0.04, 0.12)),
         legacy_late=chance.choice((0.003, 0.01, 0.04, 0.12)),
         slow=chance.choice((0.0, 0.02, 0.1)),
+        queue=chance.choice((0.0, 0.003, 0.05)),
         forget=chance.random() < 0.3,
         keyless=chance.random() < 0.3,
         keys=chance.choice((1, 2, 3)),

@@ -244,10 +244,9 @@ class World:
         """The settled phase."""
         return Phase(self.server.entities.rows[ENTITY].phase)
 
-    @property
-    def new_records(self) -> dict[Key, Record]:
-        """New's records."""
-        return {key: record for (_, key), record in self.server.records.rows.items()}
+    def records(self, key: Key) -> tuple[Record | None, Record | None]:
+        """The key's record in legacy and in new."""
+        return self.legacy_server.records.get(key), self.server.records.rows.get((ENTITY, key))
 
     # -- reports
 
@@ -330,7 +329,14 @@ class WatchedLegacy(LegacyServer):
 
 
 def _weather(scenario: Scenario, late: float) -> Weather:
-    return Weather(late=late, late_seconds=LIFE, lost=late / 2, unanswered=late / 2, slow=scenario.slow)
+    return Weather(
+        late=late,
+        late_seconds=LIFE,
+        lost=late / 4,
+        unanswered=late / 4,
+        slow=scenario.slow,
+        queue=scenario.queue,
+    )
 
 
 def _close_journal(process: Process) -> None:

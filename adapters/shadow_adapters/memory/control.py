@@ -190,7 +190,7 @@ class MemoryControl:
         def work() -> None:
             row = self._server.marks.rows.get(MarkId(me, seq))
             if row is not None and row.key is None:
-                self._server.marks.put(row.id, replace(row, key=key))
+                self._server.store_mark(replace(row, key=key))
 
         await self._run(work, durable=False)
 
@@ -207,17 +207,17 @@ class MemoryControl:
                 if row is not None and row.open:
                     due_at = self._server.now() + min(2**row.attempts, 600)
                     again = replace(row, refused=reason, attempts=row.attempts + 1, due_at=due_at)
-                    self._server.marks.put(mark_id, again)
+                    self._server.store_mark(again)
 
         await self._run(work)
 
     async def orphans(self, me: UUID, *, limit: int) -> list[OpenMark]:
         def mine(row: MarkRow) -> bool:
             due = row.due_at is None or row.due_at <= self._server.now()
-            return row.open and due and (row.id.owner == me or self._server.settled(row, self._settle))
+            return due and (row.id.owner == me or self._server.settled(row, self._settle))
 
         def work() -> list[OpenMark]:
-            rows = sorted(filter(mine, self._server.marks.rows.values()), key=lambda row: row.opened_at)
+            rows = list(filter(mine, self._server.open_rows))
             return [OpenMark(r.id, r.entity, r.key, r.opened_at, r.refused, r.attempts) for r in rows[:limit]]
 
         return await self._run(work)

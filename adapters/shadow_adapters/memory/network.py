@@ -26,8 +26,10 @@ SENDING = 0.02
 class Link(Protocol):
     """What carries a request to a server and its reply back."""
 
-    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown) -> T:
+    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown, changes: bool = True) -> T:
         """Run ``apply`` at the server and return its result or raise what it raises.
+
+        ``changes``: False where nobody could tell whether it was applied late.
 
         Raises `StoreDown` when the request was surely not applied, ``unknown`` when it may have been or may still be.
         """
@@ -36,7 +38,7 @@ class Link(Protocol):
 class Direct:
     """No network: the request is applied at once."""
 
-    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown) -> T:
+    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown, changes: bool = True) -> T:
         return apply()
 
 
@@ -96,9 +98,13 @@ class Network:
     def _connection(self, client: Hashable) -> tuple[int, int]:
         return self._resets, self._breaks[client]
 
-    def _fate(self) -> str:
+    def _fate(self, changes: bool) -> str:
         weather, draw = self.weather, self._chance.random()
-        for fate, share in (("late", weather.late), ("lost", weather.lost), ("unanswered", weather.unanswered)):
+        for fate, share in (
+            ("late", weather.late if changes else 0.0),
+            ("lost", weather.lost),
+            ("unanswered", weather.unanswered),
+        ):
             if draw < share:
                 return fate
             draw -= share
@@ -117,14 +123,14 @@ class Wire:
         self._network = network
         self._client = client
 
-    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown) -> T:
+    async def call(self, apply: Callable[[], T], *, unknown: type[StoreError] = StoreDown, changes: bool = True) -> T:
         network = self._network
         await asyncio.sleep(network._chance.random() * network.weather.queue)
         if network.is_cut(self._client):
             await asyncio.sleep(SENDING)
             raise StoreDown("the server cannot be reached")
         reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        fate = network._fate()
+        fate = network._fate(changes)
         if fate == "late":
             _later(network._chance.random() * network.weather.late_seconds, _apply_unseen, apply)
         elif fate != "lost":

@@ -43,6 +43,7 @@ class MemoryServer:
         self.entities: Table[str, EntityState] = Table(self.log)
         self.leases: Table[UUID, Lease] = Table(self.log)
         self.marks: Table[MarkId, MarkRow] = Table(self.log)
+        self._open: Table[MarkId, MarkRow] = Table(self.log)
         self.debts: Table[int, DebtRow] = Table(self.log)
         self.audit: Table[int, AuditRow] = Table(self.log)
         self.facts: Table[tuple[str, str, UUID], float] = Table(self.log)
@@ -118,18 +119,31 @@ class MemoryServer:
             if mark_id not in self.marks.rows:
                 opened_at = unknown_age if mark.opened_at is None else mark.opened_at
                 opened_at = self.now() if opened_at is None else opened_at
-                self.marks.put(mark_id, MarkRow(mark_id, mark.entity, mark.key, opened_at))
+                self.store_mark(MarkRow(mark_id, mark.entity, mark.key, opened_at))
 
     def close_marks(self, ids: Iterable[MarkId]) -> None:
         """Close those of the marks that are open."""
         for mark_id in ids:
             row = self.marks.rows.get(mark_id)
             if row is not None and row.open:
-                self.marks.put(mark_id, replace(row, closed_at=self.now()))
+                self.store_mark(replace(row, closed_at=self.now()))
+
+    def store_mark(self, row: MarkRow) -> None:
+        """Write a mark's row."""
+        self.marks.put(row.id, row)
+        if row.open:
+            self._open.put(row.id, row)
+        elif row.id in self._open.rows:
+            self._open.remove(row.id)
+
+    @property
+    def open_rows(self) -> list[MarkRow]:
+        """Every open mark, oldest first."""
+        return sorted(self._open.rows.values(), key=lambda m: m.opened_at)
 
     def open_of(self, entity: str) -> list[MarkRow]:
         """The entity's open marks, oldest first."""
-        rows = [m for m in self.marks.rows.values() if m.entity == entity and m.open]
+        rows = [mark for mark in self._open.rows.values() if mark.entity == entity]
         return sorted(rows, key=lambda m: m.opened_at)
 
     def owe(self, debts: Iterable[NewDebt]) -> None:

@@ -45,7 +45,7 @@ class MemoryLegacy:
     async def read(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """The records of the keys that exist. Raises `StoreDown`."""
         records = self._server.records
-        return await self._link.call(lambda: {key: records[key] for key in keys if key in records})
+        return await self._link.call(lambda: {key: records[key] for key in keys if key in records}, changes=False)
 
     async def put(self, key: Key, record: Record | None) -> None:
         """Replace, insert or delete. Raises `StoreDown` or `OutcomeUnknown`."""
@@ -57,7 +57,7 @@ class MemoryLegacy:
 
     async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]:
         """The next records in the order of their keys. Raises `StoreDown`."""
-        return await self._link.call(lambda: _page(self._server.records, after, limit))
+        return await self._link.call(lambda: _page(self._server.records, after, limit), changes=False)
 
     async def identity(self) -> str:
         """Changes with every election."""
