@@ -22,6 +22,7 @@ from shadow_adapters.bson import keys
 from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import EpochMoved, Refused, StoreDown
+from shadow_adapters.postgres.control import outbox_statements
 from shadow_adapters.postgres.layouts import layout_for
 from tests.contract.postgres_stores import ENTITY, KINDS, Store, new_layout, open_store
 
@@ -121,6 +122,7 @@ async def test_nothing_is_put_when_the_authority_has_moved(kind: str, postgres_d
 
 IDS: dict[str, list[Any]] = {
     "text": ["", "a", "ab", "b", "B", "é", "\U0001f600", "~"],
+    "varchar(40)": ["", "a", "ab", "b", "B", "é"],
     "bigint": [0, -1, 1, 2**31, -(2**31), 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 10**18, 2**62 + 1, 990],
     "integer": [0, -1, 1, 2**31 - 1, -(2**31)],
     "uuid": [
@@ -257,3 +259,19 @@ async def test_uuids_of_sql_writers_come_out_as_uuids(postgres_dsn: str) -> None
         uuid = UUID("00000000-0000-4000-8000-000000000001")
         await store.conn.execute("INSERT INTO app.things (id, created_at) VALUES ($1, NULL)", uuid)
         assert await store.find({}) == [{"_id": Binary(uuid.bytes, 4)}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_write_is_marked_by_the_outbox(kind: str, postgres_dsn: str) -> None:
+    """However the engine writes, in one statement or through a function, the trigger sees it under its key."""
+    async with open_store(postgres_dsn, kind, id="uuid") as store:
+        for statement in outbox_statements(ENTITY, store.layout):
+            await store.conn.execute(statement)
+        await store.conn.execute("UPDATE shadow.entity SET phase = 'write_new'")
+        a, b = ObjectId(), ObjectId()
+        await store.insert({"_id": a, "level": 1}, {"_id": b, "level": 1})
+        for change in ({"$set": {"level": 2}}, {"$inc": {"level": 2}}):
+            await store.run({"update": ENTITY, "updates": [{"q": {"_id": a}, "u": change}]})
+        await store.run({"delete": ENTITY, "deletes": [{"q": {"_id": b}, "limit": 1}]})
+        rows = await store.conn.fetch("SELECT key FROM shadow.mark ORDER BY seq")
+        assert [row[0] for row in rows] == [keys.key_of(id) for id in (a, b, a, a, b)]
