@@ -131,7 +131,8 @@ class Lane:
     async def _work(self) -> None:
         while True:
             entity, keys = await self.queue.take(self.terms.sync_batch, self.terms.sync_delay)
-            if self._views[entity].follows:
+            keys = self.book.owing(entity, keys)  # another's sync was quicker, or a write is on its way and queues anew
+            if keys and self._views[entity].follows:
                 await self.sync(entity, keys)
 
     async def _enqueue_after(self, rehearsal: Coroutine[None, None, None], marks: Sequence[Held]) -> None:

@@ -160,6 +160,11 @@ class MarkBook:
                         found[key].append(held)
             return found
 
+    def owing(self, entity: str, keys: Iterable[Key]) -> list[Key]:
+        """Those of the keys that have an open mark whose writes have all ended."""
+        with self._lock:
+            return [key for key in keys if any(held.users == 0 for held in self._by_key.get((entity, key), ()))]
+
     def retire(self, held: Held) -> None:
         """The mark covers no further write."""
         with self._lock:
