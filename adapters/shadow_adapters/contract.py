@@ -247,6 +247,9 @@ class Control(Protocol):
 
         ``gone`` as in `join`: processes seen gone, whose journals are part of the upload.
 
+        A process that was accounted for and is alive after all leaves a debt of every entity that has a follower: its
+        marks may have been closed while its writes were under way.
+
         With ``generation`` given, and the server's being another one, nothing is written; the answer shows the new
         generation, and the caller comes back with everything that it remembers and no ``generation``.
         """

@@ -20,7 +20,10 @@ def forget(
 ) -> None:
     """Account for a process that lost its lease. What it may have journalled becomes a debt: a verify pays it."""
     if not yes:
-        typer.confirm(f"Do you know that {process} is dead? A live one may still write to legacy", abort=True)
+        typer.confirm(
+            f"Do you know that {process} is dead, or cut off from the legacy store? A live one may still write to it",
+            abort=True,
+        )
     typer.echo(asyncio.run(_forget(config.load(path), process)))
 
 

@@ -80,6 +80,7 @@ class PostgresControl:
                 return await _fleet(conn)
             await self._upload(conn, me, upload)
             await self._account_gone(conn, gone)
+            await conn.execute(sql.revive, me, self._settle)
             await conn.execute(sql.renew, me, expires_at)
             return await _fleet(conn)
 
@@ -90,6 +91,7 @@ class PostgresControl:
     async def goodbye(self, me: UUID, upload: Upload) -> None:
         async with self._durable.connection() as conn, conn.transaction():
             await self._upload(conn, me, upload)
+            await conn.execute(sql.revive, me, self._settle)
             await conn.execute(sql.introduce, me)
             await conn.execute(sql.renew, me, 0.0)
             await conn.execute(sql.account, me, "goodbye", self._settle, False)

@@ -103,6 +103,14 @@ INSERT INTO shadow.process (id, host, pid, pid_namespace, started, command, prot
 VALUES ($1, '', 0, '', 0, '', 1, 1, clock_timestamp(), shadow.generation_now(), clock_timestamp(), 'never joined')
 ON CONFLICT (id) DO NOTHING;
 
+-- name: revive
+-- A process that was accounted for is alive after all: its marks may have been closed while its writes were under way.
+INSERT INTO shadow.debt (entity, reason, since, payable_at)
+SELECT e.entity, 'a process that was accounted for is alive: ' || $1::text, p.gone_at,
+       clock_timestamp() + $2::float8 * interval '1 second'
+  FROM shadow.process p, shadow.entity e
+ WHERE p.id = $1 AND p.gone_at IS NOT NULL AND e.phase NOT IN ('legacy', 'new');
+
 -- name: account
 -- A process is accounted for. A debt for every entity if its lease was not renewed since the server's restart, or if
 -- its journal could not be seen.
