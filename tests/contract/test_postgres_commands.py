@@ -19,7 +19,7 @@ from tests.contract.postgres_stores import ENTITY, FENCE, KINDS, Store, open_sto
 
 Command = dict[str, Any]
 
-DOCUMENTS = [
+DOCUMENTS: list[dict[str, Any]] = [
     {"_id": "a", "name": "x", "level": 5, "tags": ["p", "q"], "data": {"k": 1, "zz": [1, 2, {"y": 3}]}},
     {"_id": "b", "name": "y", "level": 7.5, "meta": {"created": DatetimeMS(1000), "other": 1}, "extra": None},
     {"_id": "c", "level": Int64(5), "data": [1, 2], "extra": 3, "meta": {"created": DatetimeMS(2000)}},
@@ -171,7 +171,9 @@ def _mongo_reply(database: Any, command: Command) -> dict[str, Any]:
 
 def essence(reply: dict[str, Any]) -> dict[str, Any]:
     """What of a reply must be equal: counts, documents with their order of fields, codes; not words and clocks."""
-    kept = {name: reply[name] for name in ("n", "nModified", "upserted", "value", "lastErrorObject") if name in reply}
+    kept: dict[str, Any] = {
+        name: reply[name] for name in ("n", "nModified", "upserted", "value", "lastErrorObject") if name in reply
+    }
     kept["ok"] = bool(reply.get("ok"))
     if "cursor" in reply:
         kept["documents"] = [list(document.items()) for document in reply["cursor"]["firstBatch"]]
