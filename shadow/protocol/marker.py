@@ -134,7 +134,7 @@ class Marker:
         fresh = [held for held in marks if not held.recorded]
         self._journal.append([held.as_new() for held in fresh])
         for held in fresh:
-            held.journalled = True
+            held.journalled = held.misdated = True
             held.recorded = True
 
     def _miss(self) -> None:

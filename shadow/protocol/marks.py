@@ -39,6 +39,7 @@ class Held:
         tried_at: loop time at which a sync last captured it.
         captured: a sync has begun that may close it.
         recorded: control or the journal has it.
+        misdated: control may have it with a time after its write: a statement that was given up may still be carried out.
         record: the record that its only write fixed, if it did.
     """
 
@@ -53,6 +54,7 @@ class Held:
     captured: bool = False
     recorded: bool = False
     journalled: bool = False
+    misdated: bool = False
     is_put: bool = False
     record: Record | Unset | None = UNSET
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -115,7 +117,7 @@ class MarkBook:
         """A write under the mark ended, and its outcome is known."""
         with self._lock:
             held.users -= 1
-            held.record = record if held.writes == 1 else UNSET
+            held.record = record if held.writes == 1 and not held.misdated else UNSET
 
     def unsettle(self, held: Held, until: float) -> None:
         """A write under the mark ended, and it may still be applied before ``until`` (loop time)."""

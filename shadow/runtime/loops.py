@@ -118,18 +118,17 @@ class Loop:
         """Whether other marks of the same keys, or keyless ones, were open at any time since these were opened, or a
         debt is: an earlier mark's sync may have copied what the write under these has changed."""
         sql = (
-            "WITH since AS (SELECT coalesce(min(opened_at), '-infinity') AS at FROM shadow.mark "
-            "WHERE owner = $3 AND seq = ANY($4::bigint[])) "
             "SELECT EXISTS (SELECT FROM shadow.mark m, unnest($2::bytea[]) k WHERE m.entity = $1 AND m.key = k "
             "AND substr(m.key, 1, 1024) = substr(k, 1, 1024) AND NOT (m.owner = $3 AND m.seq = ANY($4::bigint[])) "
-            "AND (m.closed_at IS NULL OR m.closed_at >= (SELECT at FROM since))) "
+            "AND (m.closed_at IS NULL OR m.closed_at >= to_timestamp($5))) "
             "OR EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.key IS NULL "
-            "AND (m.closed_at IS NULL OR m.closed_at >= (SELECT at FROM since))) "
+            "AND (m.closed_at IS NULL OR m.closed_at >= to_timestamp($5))) "
             "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
         )
         keys, seqs = [held.key for held in marks], [held.seq for held in marks]
+        since = min(held.opened_at or 0.0 for held in marks)
         async with self.pool.connection() as conn:
-            return bool(await conn.fetchval(sql, entity, keys, self.node.me.id, seqs))
+            return bool(await conn.fetchval(sql, entity, keys, self.node.me.id, seqs, since))
 
     def _comparer(self, entity: Entity, report: Report) -> Comparer:
         async def marked(key: Key | None) -> bool:
