@@ -39,7 +39,7 @@ class Held:
         tried_at: loop time at which a sync last captured it.
         captured: a sync has begun that may close it.
         recorded: control or the journal has it.
-        misdated: control may have it with a time after its write: a statement that was given up may still be carried out.
+        misdated: control may date it after its write: a statement that was given up may still be carried out.
         record: the record that its only write fixed, if it did.
     """
 
