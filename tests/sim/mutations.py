@@ -30,10 +30,22 @@ from shadow_adapters.memory.control import MemoryControl
 from shadow_adapters.memory.server import MemoryServer
 from shadow_adapters.memory.stores import MemoryNew
 from shadow_adapters.memory.tables import MarkRow
-from shadow_flags.phases import Phase
 from shadow_flags.steps import decide
 from tests.sim.campaign import run
-from tests.sim.scenario import Scenario
+from tests.sim.scenario import (
+    DEBTS,
+    DUAL,
+    FORGET,
+    LATE_FILL,
+    LOSSY,
+    MOVES,
+    NEW,
+    PAUSES,
+    READS,
+    REFILL,
+    STALLED_FILL,
+    Scenario,
+)
 
 SAFETY = ("uncovered", "lost", "stale", "unequal")
 """What a missing rule must show as: a run that only fails to come to rest proves nothing."""
@@ -239,73 +251,52 @@ def _decide_without(**forgotten: Any) -> Any:
     return lambda at, limit: decide(replace(at, **forgotten), limit)
 
 
-# -- where their absence shows
-
-_DUAL = Scenario(Phase.SHADOW_READ, (Phase.SHADOW_READ,), gap=0.8, faults=0.6, late=0.05, legacy_late=0.15)
-_READS = Scenario(Phase.READ_NEW, (Phase.READ_NEW,), gap=0.2, faults=0.4, late=0.02)
-_LOSSY = replace(_READS, lossy=True, gap=0.5, seconds=5.0)
-_NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.02, legacy_late=0.15)
-_MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, legacy_late=0.0)
-_PAUSES = replace(_MOVES, faults=0.5)
-_FORGET = replace(
-    _MOVES, start=Phase.WRITE_NEW, plan=(Phase.READ_NEW, Phase.WRITE_NEW), faults=0.5, forget=True, queue=0.1
-)
-_DEBTS = replace(_MOVES, lossy=True, faults=0.2, gap=1.5, keys=3)
-_FILL = Scenario(
-    Phase.LEGACY, (Phase.SHADOW_READ,), gap=0.4, faults=0.02, late=0.0, legacy_late=0.1, slow=0.1, seconds=6.0, keys=8
-)
-_LATE_FILL = replace(_FILL, gap=0.8, legacy_late=0.3, keys=4)
-_STALLED_FILL = replace(_FILL, gap=0.5, legacy_late=0.0, slow=0.0, keys=4, deletes=5, stalls=True)
-_REFILL = replace(
-    _FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.SHADOW_READ), gap=1.0, legacy_late=0.0, slow=0.0
-)
-
 MUTATIONS: dict[str, Mutation] = {
-    "mark_first": Mutation("1", "the write does not wait for its mark", [(Marker, "_record", _mark_later)], _DUAL),
-    "capture": Mutation("1", "a captured mark covers a later write", [(MarkBook, "_retire", _retire_nothing)], _DUAL),
-    "unsettled": Mutation("2", "an unknown outcome settles at once", [(Lane, "settled_at", _settled_now)], _DUAL),
-    "settle": Mutation("2", "marks of the gone close at once", [(MemoryServer, "settled", _settled_at_once)], _DUAL),
-    "put_mark": Mutation("3", "an unknown put settles at once", [(Syncer, "_settle_puts", _puts_settled)], _NEW),
-    "enter": Mutation("4", "the term is not checked", [(MemoryServer, "enter", _enter_always)], _FORGET),
-    "reupload": Mutation("5", "nothing is uploaded after a restart", [(Membership, "_send", _send_no_memory)], _LOSSY),
-    "restart_debt": Mutation("5", "lost marks leave no debt", [(MemoryServer, "account", _account_no_debt)], _LOSSY),
-    "upload_age": Mutation("5", "uploads forget the age", [(MemoryServer, "open_marks", _opened_now)], _LOSSY),
-    "debt_reads": Mutation("7", "reads ignore debts", [(MemoryServer, "readable", _readable_beside_debts)], _LOSSY),
-    "debt_gate": Mutation("7", "steps ignore debts", [(conductor, "decide", _decide_without(debts=0))], _DEBTS),
-    "old_marks": Mutation("8", "reads ignore marks", [(MemoryServer, "readable", _readable_beside_marks)], _READS),
-    "lapsed": Mutation("8", "reads ignore leases", [(MemoryServer, "_doubtful", _never_doubtful)], _READS),
+    "mark_first": Mutation("1", "the write does not wait for its mark", [(Marker, "_record", _mark_later)], DUAL),
+    "capture": Mutation("1", "a captured mark covers a later write", [(MarkBook, "_retire", _retire_nothing)], DUAL),
+    "unsettled": Mutation("2", "an unknown outcome settles at once", [(Lane, "settled_at", _settled_now)], DUAL),
+    "settle": Mutation("2", "marks of the gone close at once", [(MemoryServer, "settled", _settled_at_once)], DUAL),
+    "put_mark": Mutation("3", "an unknown put settles at once", [(Syncer, "_settle_puts", _puts_settled)], NEW),
+    "enter": Mutation("4", "the term is not checked", [(MemoryServer, "enter", _enter_always)], FORGET),
+    "reupload": Mutation("5", "nothing is uploaded after a restart", [(Membership, "_send", _send_no_memory)], LOSSY),
+    "restart_debt": Mutation("5", "lost marks leave no debt", [(MemoryServer, "account", _account_no_debt)], LOSSY),
+    "upload_age": Mutation("5", "uploads forget the age", [(MemoryServer, "open_marks", _opened_now)], LOSSY),
+    "debt_reads": Mutation("7", "reads ignore debts", [(MemoryServer, "readable", _readable_beside_debts)], LOSSY),
+    "debt_gate": Mutation("7", "steps ignore debts", [(conductor, "decide", _decide_without(debts=0))], DEBTS),
+    "old_marks": Mutation("8", "reads ignore marks", [(MemoryServer, "readable", _readable_beside_marks)], READS),
+    "lapsed": Mutation("8", "reads ignore leases", [(MemoryServer, "_doubtful", _never_doubtful)], READS),
     "restart_reads": Mutation(
-        "8", "reads ignore a restart", [(MemoryServer, "_doubtful", _doubtful_only_lapsed)], _LOSSY
+        "8", "reads ignore a restart", [(MemoryServer, "_doubtful", _doubtful_only_lapsed)], LOSSY
     ),
-    "fail_wait": Mutation("9", "a failed sync returns early", [(Lane, "synced", _one_try)], _READS),
-    "hold": Mutation("10", "writes are not held", [(Membership, "surely_lapsed", _lapsed_always)], _READS),
+    "fail_wait": Mutation("9", "a failed sync returns early", [(Lane, "synced", _one_try)], READS),
+    "hold": Mutation("10", "writes are not held", [(Membership, "surely_lapsed", _lapsed_always)], READS),
     "bf_settle": Mutation(
         "17",
         "the backfill does not wait for unmarked writes",
         [(Jobs, "_ready", _ready_at_once), (Jobs, "verify", _no_sweep), (Handle, "older", _never_older)],
-        _LATE_FILL,
+        LATE_FILL,
     ),
     "bf_marked": Mutation(
         "17",
         "marked keys are not synced",
         [(MemoryControl, "marked_since", _no_marked), (Jobs, "verify", _no_sweep)],
-        _STALLED_FILL,
+        STALLED_FILL,
     ),
     "bf_present": Mutation(
         "17",
         "present keys are not synced",
         [(MemoryNew, "insert_absent", _none_present), (Jobs, "verify", _no_sweep)],
-        _REFILL,
+        REFILL,
     ),
-    "sweep": Mutation("17", "what legacy lacks is not swept", [(Jobs, "verify", _no_sweep)], _REFILL),
-    "fence_hold": Mutation("fence", "calls are not held", [(membership, "view_of", _view_without_hold)], _MOVES),
+    "sweep": Mutation("17", "what legacy lacks is not swept", [(Jobs, "verify", _no_sweep)], REFILL),
+    "fence_hold": Mutation("fence", "calls are not held", [(membership, "view_of", _view_without_hold)], MOVES),
     "fence_marks": Mutation(
         "fence",
         "marks are not drained",
         [(MemoryControl, "transition", _transition_over_marks), (conductor, "decide", _decide_without(marks=0))],
-        _MOVES,
+        MOVES,
     ),
     "fence_all": Mutation(
-        "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], _PAUSES
+        "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], PAUSES
     ),
 }

@@ -73,8 +73,33 @@ class Scenario:
     terms: Terms = TERMS
 
 
+DUAL = Scenario(Phase.SHADOW_READ, (Phase.SHADOW_READ,), gap=0.8, faults=0.6, late=0.05, legacy_late=0.15)
+READS = Scenario(Phase.READ_NEW, (Phase.READ_NEW,), gap=0.2, faults=0.4, late=0.02)
+LOSSY = replace(READS, lossy=True, gap=0.5, seconds=5.0)
+NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.02, legacy_late=0.15)
+MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, legacy_late=0.0)
+PAUSES = replace(MOVES, faults=0.5)
+FORGET = replace(
+    MOVES, start=Phase.WRITE_NEW, plan=(Phase.READ_NEW, Phase.WRITE_NEW), faults=0.5, forget=True, queue=0.1
+)
+DEBTS = replace(MOVES, lossy=True, faults=0.2, gap=1.5, keys=3)
+FILL = Scenario(
+    Phase.LEGACY, (Phase.SHADOW_READ,), gap=0.4, faults=0.02, late=0.0, legacy_late=0.1, slow=0.1, seconds=6.0, keys=8
+)
+LATE_FILL = replace(FILL, gap=0.8, legacy_late=0.3, keys=4)
+STALLED_FILL = replace(FILL, gap=0.5, legacy_late=0.0, slow=0.0, keys=4, deletes=5, stalls=True)
+REFILL = replace(
+    FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.SHADOW_READ), gap=1.0, legacy_late=0.0, slow=0.0
+)
+
+DIRECTED = (DUAL, READS, LOSSY, NEW, MOVES, PAUSES, FORGET, DEBTS, FILL, LATE_FILL, STALLED_FILL, REFILL)
+"""Runs in which one thing happens often enough to go wrong."""
+
+
 def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
-    """A scenario at random."""
+    """A scenario at random, sometimes one of the directed ones."""
+    if start is None and chance.random() < 0.4:
+        return chance.choice(DIRECTED)
     return Scenario(
         start=start or chance.choice(STARTS),
         gap=chance.choice((0.12, 0.5, 1.5)),

@@ -54,6 +54,7 @@ class World:
         self.processes: list[Process] = []
         self._target = scenario.start
         self._writes = 0
+        self._forgotten: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="shadow-sim-")
         self.ledger = Ledger(self._begin())
         self.chaos = Chaos(self)
@@ -106,7 +107,10 @@ class World:
         self.healed = True
         self.server.start()
         self.network.weather = self.legacy_network.weather = replace(CALM, patience=5.0)
-        for process in self.processes:
+        for process in self.living:
+            if process.name in self._forgotten:
+                self.kill(process)
+        for process in self.living:
             for network in (self.network, self.legacy_network):
                 while network.is_cut(process.name):
                     network.mend(process.name)
@@ -188,8 +192,10 @@ class World:
             self.loop.spawn(process.name, stop())
 
     def forget(self, process: ProcessInfo) -> None:
-        """The operator's word that a process is dead."""
+        """The operator's word that a process is dead, or at least cut off from legacy for ever."""
         self.note("FORGET", process.command)
+        self._forgotten.add(process.command)
+        self.legacy_network.cut(process.command)
         settle = self.scenario.terms.settle
         self.server.run(lambda: self.server.account(process.id, settle, journal_seen=False))
 
