@@ -106,7 +106,7 @@ ON CONFLICT (id) DO NOTHING;
 -- name: revive
 -- A process that was accounted for is alive after all: its marks may have been closed while its writes were under way.
 INSERT INTO shadow.debt (entity, reason, since, payable_at)
-SELECT e.entity, 'a process that was accounted for is alive: ' || $1::text, p.gone_at,
+SELECT e.entity, 'a process that was accounted for is alive: ' || p.id::text, p.gone_at,
        clock_timestamp() + $2::float8 * interval '1 second'
   FROM shadow.process p, shadow.entity e
  WHERE p.id = $1 AND p.gone_at IS NOT NULL AND e.phase NOT IN ('legacy', 'new');
