@@ -115,6 +115,9 @@ class SmallTable:
     async def read(self, conn: Any, keys: Sequence[Key]) -> dict[Key, Record]:
         return dict(await conn.fetch(f"SELECT k, doc FROM {self.table} WHERE k = ANY($1)", list(keys)))
 
+    async def holders(self, conn: Any, error: Exception) -> tuple[Key, ...]:
+        return ()
+
     def refusal(self, error: Exception, states: Mapping[Key, Record | None]) -> Exception | None:
         if not isinstance(error, asyncpg.CheckViolationError):
             return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 
+from shadow_adapters.bson import keys
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.failures import EpochMoved, NotReadable, Refused
 from shadow_adapters.postgres.errors import mapped
@@ -75,6 +77,30 @@ async def test_a_unique_column_is_a_duplicate_key(table: Store) -> None:
     ):
         error = reply["writeErrors"][0]
         assert (error["code"], error["keyPattern"], error["keyValue"]) == (11000, {"email": 1}, {"email": "x"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_holder_of_a_unique_value_is_found(kind: str, postgres_dsn: str) -> None:
+    """What a sync needs to put both records at once."""
+    async with open_store(postgres_dsn, kind) as store:
+        if kind == "documents":
+            spec = {"key": {"email": 1}, "name": "e", "unique": True}
+            await store.run({"createIndexes": ENTITY, "indexes": [spec]})
+        await store.insert({"_id": "a", "email": "x"}, {"_id": "b", "email": "y"})
+        holder, taker = keys.key_of("a"), keys.key_of("b")
+        states = {holder: encode({"_id": "a", "email": "z"}), taker: encode({"_id": "b", "email": "x"})}
+        with pytest.raises(asyncpg.UniqueViolationError) as raised:
+            await _put(store, {taker: states[taker]})
+        assert await store.layout.holders(store.conn, raised.value) == (holder,)
+        await _put(store, states)
+        assert [d["email"] for d in await store.find({}, sort={"_id": 1})] == ["z", "x"]
+        assert await store.layout.holders(store.conn, ValueError()) == ()
+
+
+async def _put(store: Store, states: dict[bytes, bytes]) -> None:
+    await store.layout.prepare(store.conn)
+    plan = store.layout.plan_put(states, 1)
+    await store.conn.fetch(f"WITH fence AS (SELECT true AS ok), {plan.ctes} SELECT ok FROM fence", *plan.args)
 
 
 async def test_the_error_of_a_statement_says_no_value(table: Store) -> None:

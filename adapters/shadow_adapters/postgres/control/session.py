@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from shadow_adapters.contract import Captured, Key, MarkId, Record
-from shadow_adapters.failures import StoreDown
+from shadow_adapters.failures import Refused, StoreDown
 from shadow_adapters.postgres.control.connections import DOWN, Connection, Connections
 from shadow_adapters.postgres.control.queries import sql
 
@@ -33,6 +33,9 @@ class PutTable(Protocol):
     def plan_put(self, states: Mapping[Key, Record | None], first: int) -> PutPlan: ...
 
     async def read(self, conn: Connection, keys: Sequence[Key]) -> dict[Key, Record]: ...
+
+    async def holders(self, conn: Connection, error: Exception) -> tuple[Key, ...]:
+        """Keys of the records that stand in the way of a unique violation; none for any other error."""
 
     def refusal(self, error: Exception, states: Mapping[Key, Record | None]) -> Exception | None:
         """`Refused` for a database error that a record caused, None for every other error."""
@@ -113,6 +116,8 @@ class PostgresSession:
             refused = table.refusal(error, states)
             if refused is None:
                 raise
+            if isinstance(refused, Refused) and not refused.conflicts:
+                refused.conflicts = await table.holders(self._conn, error)
             raise refused from error
         return bool(rows[0][0])
 

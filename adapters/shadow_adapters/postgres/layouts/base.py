@@ -146,6 +146,10 @@ class Layout(ABC):
         """``failure`` with what this layout can tell beyond it, such as the conflicting keys."""
 
     @abstractmethod
+    def holder_sql(self, error: asyncpg.PostgresError) -> tuple[str, list[Any]] | None:
+        """The query for the ids of the rows that hold the unique value an error complains of; None where unknown."""
+
+    @abstractmethod
     def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Name of the unique index that ``document`` violated, and the values in the way by field path."""
 
@@ -272,6 +276,16 @@ class Layout(ABC):
         if row is None or not row[0]:
             raise EpochMoved(entity)
         return frozenset(records) - {self.key_of(id) for id in row[1] or ()}
+
+    async def holders(self, conn: Connection, error: BaseException) -> tuple[Key, ...]:
+        """Keys of the records that stand in the way of a unique violation; none for any other error.
+
+        Asked after the failed statement, outside its transaction. Raises `StoreDown`.
+        """
+        query = self.holder_sql(error) if isinstance(error, asyncpg.UniqueViolationError) else None
+        if query is None:
+            return ()
+        return tuple(self.key_of(row[0]) for row in await fetch(conn, query[0], *query[1]))
 
     def refusal(self, error: BaseException, states: Mapping[Key, Record | None]) -> StoreError | None:
         """The error of a put as `Refused` where the records are at fault; None when it is none of PostgreSQL's.

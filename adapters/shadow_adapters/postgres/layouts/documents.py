@@ -185,6 +185,12 @@ class DocumentsLayout(Layout):
                     return index.name, values
         return "_id_", {"_id": document.get("_id")}
 
+    def holder_sql(self, error: asyncpg.PostgresError) -> tuple[str, list[Any]] | None:
+        detail = key_detail(error)
+        if detail is None or detail[0] != "ik":
+            return None
+        return f"SELECT k FROM {self.term_table} WHERE ik = $1", [_bytea(detail[1])]
+
     def explain(self, error: asyncpg.PostgresError, failure: Refused) -> StoreError:
         if getattr(error, "constraint_name", None) == KNOWN_INDEXES:
             self.forget()

@@ -51,6 +51,7 @@ class TableLayout(Layout):
         self.stored = ", ".join(f"t.{quoted(name)}" for name in (*self.names, REST))
         self.codecs: tuple[Codec, ...] = ()
         self._columns: tuple[Column, ...] = ()
+        self._types_of: Mapping[str, str] = {}
         self._id: IdColumn = TextId("")
         self._resolver: Resolver | None = None
 
@@ -97,7 +98,7 @@ class TableLayout(Layout):
         id = _id_column(f"t.{self.id}", codecs[0])
         assert id is not None
         sent = (Column(quoted(name), c.type, c.cast) for name, c in zip(self.names, codecs, strict=True))
-        self.codecs, self._id, self.id_type = codecs, id, id.type
+        self.codecs, self._id, self.id_type, self._types_of = codecs, id, id.type, types
         self._columns = (*sent, Column(REST, "text", "::jsonb"))
         self._resolver = TableResolver(id, self.tree, dict(zip(self.paths, codecs, strict=True)), self.names)
 
@@ -184,6 +185,14 @@ class TableLayout(Layout):
             id = _id_column("", self.codecs[self.names.index(detail[0])])
             failure.conflicts = (id.key(id.parse(detail[1])),) if id is not None else ()
         return failure
+
+    def holder_sql(self, error: asyncpg.PostgresError) -> tuple[str, list[Any]] | None:
+        detail = key_detail(error)
+        if detail is None or detail[0] not in self._types_of:
+            return None  # of several columns, whose values the detail does not keep apart
+        column = quoted(detail[0])
+        sql = f"SELECT t.{self.id} FROM {self.table} AS t WHERE t.{column} = $1::text::{self._types_of[detail[0]]}"
+        return sql, [detail[1]]
 
     def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         detail = key_detail(error)
