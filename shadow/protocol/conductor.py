@@ -8,6 +8,7 @@ read, so that two conductors who overlap for a moment cannot both act.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -81,7 +82,8 @@ class Conductor:
             return False
         fleet = await self._membership.look()
         for state in fleet.entities.values():
-            await self._entity(state, fleet)
+            with contextlib.suppress(StoreError):  # one entity's store must not hold up the others
+                await self._entity(state, fleet)
         return any(state.step for state in fleet.entities.values())
 
     async def _entity(self, state: EntityState, fleet: Fleet) -> None:

@@ -6,6 +6,7 @@ Run by the process that conducts, one entity after the other, parents before chi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
@@ -85,7 +86,8 @@ class Jobs:
         waiting = [entity for entity in self._order() if entity in fleet.entities]
         for entity in waiting:
             if self._ready(fleet.entities[entity], fleet.now):
-                await self.backfill(entity)
+                with contextlib.suppress(StoreError):  # tried again at the next turn; the others go on
+                    await self.backfill(entity)
 
     def _ready(self, state: EntityState, now: float) -> bool:
         marked_since = state.dual_since

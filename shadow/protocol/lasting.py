@@ -17,6 +17,11 @@ async def lasting(part: Callable[[], Coroutine[Any, Any, None]], pause: float) -
         try:
             await part()
         except Exception as error:
-            context = {"message": f"{part.__qualname__} failed, and goes on", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            unforeseen(part.__qualname__, error)
         await asyncio.sleep(pause)
+
+
+def unforeseen(where: str, error: Exception) -> None:
+    """Tell the loop of an error that did not end the work in which it came up."""
+    context = {"message": f"{where} failed, and goes on", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from shadow.protocol.lasting import unforeseen
 from shadow.protocol.marks import UNSET, Held, MarkBook
 from shadow.protocol.settings import Terms
 from shadow.protocol.view import View
@@ -86,6 +87,12 @@ class Syncer:
                 pending += self._split(view, part, refusal, tried, outcome)
             except StoreError as error:
                 outcome.absorb(Outcome(failed=dict.fromkeys(part, str(error))))
+            except Exception as error:
+                unforeseen("a sync", error)
+                if len(part) > 1:  # the record at fault must not hold up the others
+                    pending += [[key] for key in part]
+                else:
+                    outcome.failed[part[0]] = type(error).__name__
         if outcome.refused:
             await self._note(view.entity, outcome.refused, orphans or {})
         if outcome.failed:
