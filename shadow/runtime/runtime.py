@@ -147,6 +147,8 @@ class Binding:
 
 
 _current: Runtime | None = None
+_inherited: Settings | None = None
+"""In a child after a fork: its parent's settings, which may never have been in a file."""
 _lock = threading.Lock()
 
 
@@ -155,7 +157,7 @@ def current() -> Runtime:
     global _current
     with _lock:
         if _current is None:
-            _current = Runtime(load())
+            _current = Runtime(_inherited or load())
             atexit.register(_current.stop)
         return _current
 
@@ -206,9 +208,10 @@ def _leave_on_sigterm(runtime: Runtime) -> None:
 
 def _after_fork() -> None:
     """A child has its own identity, thread, pools and metrics: what it inherited belongs to its parent."""
-    global _current, _lock
+    global _current, _inherited, _lock
     _lock = threading.Lock()
     if _current is not None:
+        _inherited = _current.settings
         atexit.unregister(_current.stop)
         _current = None
     for router in list(ROUTERS):
