@@ -53,7 +53,6 @@ class Stage:
     mongo: MongoServer
     postgres: PostgresServer
     configuration: Configuration
-    folder: Path
 
 
 async def demo(screen: Screen, records: int) -> tuple[Verdict, Board]:
@@ -88,7 +87,7 @@ async def _stage() -> AsyncIterator[Stage]:
             await asyncio.gather(asyncio.to_thread(mongo.start), asyncio.to_thread(postgres.start))
             configuration = Configuration(Path(folder), mongo.uri, postgres.dsn)
             configuration.want(Phase.LEGACY)
-            yield Stage(mongo, postgres, configuration, Path(folder))
+            yield Stage(mongo, postgres, configuration)
         finally:
             mongo.close()
             postgres.close()
@@ -124,7 +123,7 @@ async def _play(
 
 def _board(shadow: Runtime, stage: Stage, plant: Plant, tally: Tally, totals: Mapping[str, int]) -> Board:
     board: Board
-    walk = Walk(shadow, stage.configuration, plant, lambda text: board.note(text))
+    walk = Walk(shadow, stage.configuration, plant, sum(totals.values()), lambda text: board.note(text))
     recorder = Recorder(walk.view, walk.label)
     board = Board(recorder, tally, walk, lambda: shadow.control.told.backfills, totals)
     return board

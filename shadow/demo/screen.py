@@ -18,7 +18,8 @@ from shadow.demo.board import Board, Line, Look
 from shadow.demo.verdict import Verdict
 
 _EVERY = 0.5
-_NOTES = 7
+_LINE_EVERY = 5.0
+_NOTES = 6
 _COLOURS = {
     "legacy": "white",
     "dual_write": "cyan",
@@ -45,10 +46,11 @@ def screen() -> Screen:
 
 
 class LineScreen:
-    """One line for each thing that happens."""
+    """One line for each thing that happens, and one every five seconds."""
 
     def __init__(self) -> None:
         self._shown = 0
+        self._next = _LINE_EVERY
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -56,8 +58,11 @@ class LineScreen:
     async def show(self, board: Board) -> None:
         try:
             while True:
-                board.look()
+                look = board.look()
                 self._print(board)
+                if look.at >= self._next:
+                    self._next += _LINE_EVERY
+                    print(_line(board, look), flush=True)
                 await asyncio.sleep(_EVERY)
         finally:
             self._print(board)
@@ -87,35 +92,47 @@ class LiveScreen:
                 live.update(render(board, board.look()), refresh=True)
 
 
+def _line(board: Board, look: Look) -> str:
+    """One look in one line."""
+    marks = sum(line.marks for line in look.lines)
+    confirmed, excused = (sum(getattr(line, name) for line in look.lines) for name in ("confirmed", "excused"))
+    parts = [
+        f"{look.rate:.0f} ops/s, p50 {_ms(look.shadow_p50)} ms (bare driver {_ms(look.bare_p50)} ms)",
+        f"{marks} open marks",
+        f"{confirmed} confirmed mismatches, {excused} excused",
+    ]
+    progress = board.backfill()
+    if progress is not None and progress[0] < progress[1]:
+        parts.append(f"backfill {progress[0]:,} of {progress[1]:,}, {progress[2] or 0:.0f} s left")
+    return f"{look.at:6.1f} s    {'; '.join(parts)}"
+
+
 def render(board: Board, look: Look) -> Panel:
     """The whole view."""
-    parts = [_head(board, look), _entities(look), _backfill(board), _notes(board)]
+    parts = [_head(board, look), _entities(look), _backfill(board), _waiting(look), _notes(board)]
     title = f"[bold]shadow demo[/]  MongoDB to PostgreSQL under traffic  {look.at:.0f} s"
     return Panel(Group(*(part for part in parts if part is not None)), title=title, border_style="dim")
 
 
-def _head(board: Board, look: Look) -> Table:
-    grid = Table.grid(padding=(0, 3))
+def _head(board: Board, look: Look) -> Text:
     ahead = board.walk.ahead
     fence = board.recorder.fence_ms
     errors = sum(board.recorder.errors.values())
-    grid.add_row(
-        Text(ahead.label, style=f"bold {_COLOURS.get(ahead.settled, 'white')}"),
-        f"{look.rate:.0f} ops/s through Shadow",
-        f"p50 {_ms(look.shadow_p50)} ms [dim](bare driver {_ms(look.bare_p50)} ms)[/]",
-        f"callers' errors [{'red' if errors else 'green'}]{errors}[/]",
-        f"longest fence {fence:.0f} ms" if fence else "",
-    )
-    return grid
+    text = Text(ahead.label, style=f"bold {_COLOURS[ahead.settled]}", no_wrap=True, overflow="ellipsis")
+    text.append(f"   {look.rate:.0f} ops/s   p50 {_ms(look.shadow_p50)} ms", style="default not bold")
+    text.append(f" (bare driver {_ms(look.bare_p50)})", style="default not bold dim")
+    text.append(f"   errors {errors}", style="not bold red" if errors else "not bold green")
+    if fence:
+        text.append(f"   fence {fence:.0f} ms", style="default not bold")
+    return text
 
 
 def _entities(look: Look) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    for name in ("entity", "phase"):
-        table.add_column(name, no_wrap=True)
-    for name in ("ops/s", "marks", "mismatches", "excused", "legacy ms", "new ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("waits for", ratio=1, no_wrap=True, overflow="ellipsis")
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, collapse_padding=True)
+    table.add_column("entity", no_wrap=True)
+    table.add_column("phase", ratio=1, min_width=11, no_wrap=True)
+    for name in ("ops/s", "open\nmarks", "mis-\nmatches", "excused", "legacy\nms", "new\nms"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=5)
     for line in look.lines:
         table.add_row(*_cells(line))
     return table
@@ -134,8 +151,17 @@ def _cells(line: Line) -> tuple[str | Text, ...]:
         _count(line.excused),
         _ms(line.legacy_ms),
         _ms(line.new_ms),
-        Text(line.waits_for, style="dim"),
     )
+
+
+def _waiting(look: Look) -> Text | None:
+    """What blocks, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for line in look.lines:
+        if line.waits_for:
+            reasons.setdefault(line.waits_for, []).append(line.name)
+    lines = [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+    return Text("\n".join(lines), style="yellow", no_wrap=True, overflow="ellipsis") if lines else None
 
 
 def _backfill(board: Board) -> Table | None:

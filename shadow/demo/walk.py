@@ -17,6 +17,7 @@ from shadow_flags.phases import Phase
 
 _GLANCE = 0.05
 _PATIENCE = 60.0  # seconds for one leg: a gate that has not opened by then will not
+_SLOWEST = 100  # records a second that a backfill or a verify makes at the least
 
 
 class Stuck(Exception):
@@ -63,12 +64,13 @@ class Walk:
     """
 
     def __init__(
-        self, runtime: Runtime, configuration: Configuration, plant: Plant, note: Callable[[str], None]
+        self, runtime: Runtime, configuration: Configuration, plant: Plant, records: int, note: Callable[[str], None]
     ) -> None:
         self._runtime = runtime
         self._configuration = configuration
         self._plant = plant
         self._note = note
+        self._patience = _PATIENCE + records / _SLOWEST
         self.leg = self.ahead = _LEGS[0]
         self.verified: dict[str, dict[str, Any]] = {}
 
@@ -139,10 +141,10 @@ class Walk:
 
     async def _until(self, there: Callable[[], bool], what: str) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 while not there():
                     await self._plant.look()
                     await asyncio.sleep(_GLANCE)
         except TimeoutError:
             why = "; ".join(f"{name}: {why}" for name in COLLECTIONS if (why := self.waits_for(name)))
-            raise Stuck(f"did not {what} within {_PATIENCE:.0f} s ({why or 'nothing blocks'})") from None
+            raise Stuck(f"did not {what} within {self._patience:.0f} s ({why or 'nothing blocks'})") from None
