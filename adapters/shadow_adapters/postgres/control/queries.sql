@@ -6,11 +6,13 @@ SELECT $1::uuid, u.seq, u.entity, u.key, clock_timestamp()
 ON CONFLICT (owner, seq) DO NOTHING;
 
 -- name: upload
--- Opens remembered or journalled marks with the times at which they were made.
+-- Opens remembered or journalled marks with the times at which they were made; one that control has with a later time
+-- (its statement was late) gets its own.
 INSERT INTO shadow.mark (owner, seq, entity, key, opened_at)
 SELECT u.owner, u.seq, u.entity, u.key, coalesce(to_timestamp(u.opened_at), to_timestamp(0))
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::float8[]) AS u(owner, seq, entity, key, opened_at)
-ON CONFLICT (owner, seq) DO NOTHING;
+ON CONFLICT (owner, seq) DO UPDATE SET opened_at = excluded.opened_at
+ WHERE mark.closed_at IS NULL AND excluded.opened_at < mark.opened_at AND excluded.opened_at > to_timestamp(0);
 
 -- name: name_mark
 -- A keyless mark gets the key that the server chose.

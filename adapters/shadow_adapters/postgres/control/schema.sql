@@ -134,21 +134,29 @@ END $$;
 -- Whether new may answer a read: the epoch is the reader's, no mark of the key (of the entity, where the key is NULL) is
 -- older than the sync's time-out or than the server's generation (the sync that closed it, and let its writer return, may
 -- be lost with the restart), no debt is open, and every lease is live and renewed since then.
+-- In PL/pgSQL because its statements are planned once a session; an SQL function is planned at every call.
 CREATE OR REPLACE FUNCTION shadow.readable(p_entity text, p_epoch bigint, p_key bytea, p_stale_after double precision)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM shadow.entity e WHERE e.entity = p_entity AND e.epoch = p_epoch)
-       AND (p_stale_after IS NULL OR (
-            NOT EXISTS (SELECT FROM shadow.mark m
-                         WHERE m.entity = p_entity AND m.closed_at IS NULL
-                           AND m.opened_at <= greatest(clock_timestamp() - p_stale_after * interval '1 second',
-                                                       (SELECT g.born FROM shadow.generation g))
-                           AND (m.key = p_key OR m.key IS NULL OR p_key IS NULL))
-        AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
-        AND NOT EXISTS (SELECT FROM shadow.process p
-                         WHERE p.gone_at IS NULL
-                           AND (p.expires_at < clock_timestamp()
-                                OR p.generation IS DISTINCT FROM (SELECT g.token FROM shadow.generation g)))))
-$$;
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    current_token uuid;
+    born_at timestamptz;
+    stale_at timestamptz;
+BEGIN
+    IF NOT EXISTS (SELECT FROM shadow.entity e WHERE e.entity = p_entity AND e.epoch = p_epoch) THEN
+        RETURN false;
+    ELSIF p_stale_after IS NULL THEN
+        RETURN true;
+    END IF;
+    SELECT g.token, g.born INTO current_token, born_at FROM shadow.generation g;
+    stale_at := greatest(clock_timestamp() - p_stale_after * interval '1 second', born_at);
+    RETURN NOT EXISTS (SELECT FROM shadow.mark m
+                        WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.opened_at <= stale_at
+                          AND (m.key = p_key OR m.key IS NULL OR p_key IS NULL))
+       AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
+       AND NOT EXISTS (SELECT FROM shadow.process p
+                        WHERE p.gone_at IS NULL
+                          AND (p.expires_at < clock_timestamp() OR p.generation IS DISTINCT FROM current_token));
+END $$;
 
 -- Locks the keys of a sync, then says which marks it may close. The locks are the session's, taken in ascending order;
 -- each statement below has a snapshot younger than the locks. A row whose key is NULL says that the term is still good.
