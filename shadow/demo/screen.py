@@ -9,6 +9,7 @@ from typing import Protocol
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -109,9 +110,12 @@ def _line(board: Board, look: Look) -> str:
 
 def render(board: Board, look: Look) -> Panel:
     """The whole view."""
-    parts = [_head(board, look), _entities(look), _backfill(board), _waiting(look), _notes(board)]
+    below = [part for part in (_backfill(board), _waiting(look), _notes(board)) if part is not None]
+    padded = [Padding(part, (0, 1)) for part in below]
     title = f"[bold]shadow demo[/]  MongoDB to PostgreSQL under traffic  {look.at:.0f} s"
-    return Panel(Group(*(part for part in parts if part is not None)), title=title, border_style="dim")
+    return Panel(
+        Group(Padding(_head(board, look), (0, 1)), _entities(look), *padded), title=title, border_style="dim", padding=0
+    )
 
 
 def _head(board: Board, look: Look) -> Text:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ SECONDS = 170
 PHASES = ["legacy", "dual_write", "shadow_read", "canary_10", "canary_50", "read_new", "write_new", "new"]
 KEYS = ["compared", "lost", "caller_errors", "mismatches", "planted", "fence_ms_max", "phases", "seconds"]
 ROOT = Path(__file__).parents[2]
+PYTHON_PATH = os.pathsep.join(str(ROOT / part) for part in (".", "adapters", "flags"))
+COMMAND = (sys.executable, "-c", "from shadow.cli import main; main()", "demo")
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,9 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("demo")
     verdict, report = folder / "verdict.json", folder / "report.html"
-    python_path = os.pathsep.join(str(ROOT / part) for part in (".", "adapters", "flags"))
-    options = ["--records", "300", "--json", str(verdict), "--report", str(report)]
     ended = subprocess.run(
-        [sys.executable, "-c", "from shadow.cli import main; main()", "demo", *options],
-        env=os.environ | {"PYTHONPATH": python_path},
+        [*COMMAND, "--records", "300", "--json", str(verdict), "--report", str(report)],
+        env=os.environ | {"PYTHONPATH": PYTHON_PATH},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -74,3 +76,24 @@ def test_report_needs_nothing_from_elsewhere(run: Run) -> None:
     assert run.report.count("<svg") == 5
     assert "src=" not in run.report and "http" not in run.report
     assert "<!--BODY-->" not in run.report
+
+
+def test_interrupt_ends_cleanly() -> None:
+    """Ctrl-C reaches everything that the terminal runs; the demo stops its servers and leaves nothing behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # the server's own user, where the tests run as root, must get in
+        demo = subprocess.Popen(
+            [*COMMAND, "--records", "100"],
+            env=os.environ | {"PYTHONPATH": PYTHON_PATH, "TMPDIR": folder},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert demo.stdout is not None
+        seen = next((line for line in demo.stdout if "dual_write:" in line), None)
+        os.killpg(demo.pid, signal.SIGINT)
+        output, _ = demo.communicate(timeout=SECONDS)
+        assert seen is not None, output
+        assert (demo.returncode, output.strip().splitlines()[-1]) == (130, "interrupted; the servers are stopped")
+        assert os.listdir(folder) == []
