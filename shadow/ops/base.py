@@ -106,6 +106,14 @@ class Op(ABC, Generic[R]):
 class ReadOp(Op[R]):
     """A read that answers at once: ``find_one``, ``count_documents``."""
 
+    def record_id(self) -> Named | None:
+        """The ``_id`` where the call asks for one whole record by ``_id``, and for nothing else."""
+        return None
+
+    def of_record(self, record: Record | None) -> R:
+        """The driver's own result for the record of `record_id`."""
+        raise NotImplementedError(f"{self.name} is not a read of one record")
+
     @abstractmethod
     def id(self) -> Any | None:
         """The ``_id`` (wrapped in `Named`) if the filter fixes it by equality, else None."""

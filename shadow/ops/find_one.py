@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from shadow.ops.base import Command, Reply
+import bson
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+
+from shadow.ops.base import Command, Named, Reply
 from shadow.ops.driver import Driver, DriverRead
 from shadow.ops.find import find_command, found_id
 from shadow.ops.replies import first_batch
+from shadow_adapters.contract import Record
+
+_PLAIN_IDS = (str, ObjectId, int, Int64)
+"""Types of ``_id`` that mean the same under every codec options."""
 
 
 class FindOneOp(DriverRead[Any]):
@@ -22,12 +30,26 @@ class FindOneOp(DriverRead[Any]):
         self.args = (filter, *args)
         self.kwargs = kwargs
 
+    @property
+    def _plain(self) -> bool:
+        return len(self.args) == 1 and not self.kwargs
+
+    def record_id(self) -> Named | None:
+        filter = self.args[0]
+        if self._plain and type(filter) is dict and len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS:
+            value = filter["_id"]
+            return Named(value) if type(value) is not int or -(1 << 63) <= value < 1 << 63 else None
+        return None
+
+    def of_record(self, record: Record | None) -> Any:
+        return None if record is None else bson.decode(record, self.driver.codec)
+
     @cached_property
     def _command(self) -> Command:
         filter, *args = self.args
         if filter is not None and not isinstance(filter, Mapping):
             filter = {"_id": filter}
-        if type(filter) is dict and not args and not self.kwargs:
+        if type(filter) is dict and self._plain:
             # Most calls: what the cursor below would come to, without making one.
             return {"find": self.driver.name, "filter": self.driver.wire(filter), "limit": 1, "singleBatch": True}
         return find_command(self.driver, self.driver.core.find(filter, *args, **self.kwargs).limit(-1))
@@ -46,4 +68,4 @@ class FindOneOp(DriverRead[Any]):
         return None if result is None else self.driver.wire_document(result)
 
     def id(self) -> Any | None:
-        return found_id(self._command)
+        return self.record_id() or found_id(self._command)

@@ -65,8 +65,9 @@ async def _vouched(
 ) -> tuple[T, Store]:
     if wants_new(view):
         try:
-            return await on_new(read_fence(view, terms)), Store.NEW
-        except (NotReadable, StoreDown):
+            async with asyncio.timeout(terms.sync_timeout):
+                return await on_new(read_fence(view, terms)), Store.NEW
+        except (NotReadable, StoreDown, TimeoutError):
             pass
     return await on_legacy(), Store.LEGACY
 

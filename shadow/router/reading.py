@@ -21,8 +21,8 @@ from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, OutcomeUnknown, StoreDown
-from shadow_flags.buckets import bucket
-from shadow_flags.phases import PHASES, Store
+from shadow_flags.buckets import bucket, query_bucket
+from shadow_flags.phases import PHASES, Rules, Store
 
 R = TypeVar("R")
 
@@ -43,18 +43,19 @@ async def read(here: LoopEntity, loop: Loop, op: ReadOp[R]) -> Answered[R]:
         inside: Answered[R] = await op.unit.read(op)
         return inside
     entity = here.entity
-    key, at = _place(entity, op)
+    place = _Place(entity, op)
     try:
         value, store, view = await reads.read(
             here.handle,
             loop.node.terms,
-            wants_new=lambda view: PHASES[entity.routes(view).phases[at]].reads is Store.NEW,
+            wants_new=lambda view: _wants_new(loop, place, view),
             on_new=lambda fence: on_new(loop, entity, op, fence),
             on_legacy=op.on_legacy,
         )
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error
-    compare(here, loop, op, view, at, key, store, value)
+    if view.shadows and place.phase(view).shadow_reads and entity.sampled():
+        _submit(here, loop, op, view, place.key, store, op.observed(value))
     return Answered(value, store, view.phase)
 
 
@@ -63,7 +64,12 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
 
     While legacy could serve it, a command that new does not serve is legacy's (`StoreDown`), counted by name.
     """
+    one = op.record_id() if isinstance(op, ReadOp) else None
     async with loop.pool.connection() as conn:
+        if one is not None and isinstance(op, ReadOp):
+            record = await entity.engine.find_record(conn, key_of(one.id), fence)
+            answer: R = op.of_record(record)
+            return answer
         reply = await entity.engine.execute(conn, op.command(), fence=fence)
     named = unsupported_in(reply)
     if named is not None:
@@ -73,20 +79,15 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
     return op.result(reply)
 
 
-def compare(
-    here: LoopEntity, loop: Loop, op: ReadOp[R], view: View, at: int, key: Key | None, store: Store, value: R
-) -> None:
-    """Ask the other store the same, off the caller's path, if this read is sampled."""
+def _wants_new(loop: Loop, place: _Place, view: View) -> bool:
+    """Whether the route asks for new, and PostgreSQL may vouch for it: not once this process's own lease has lapsed."""
+    return place.phase(view).reads is Store.NEW and not loop.node.membership.surely_lapsed()
+
+
+def _submit(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, store: Store, observed: Any) -> None:
+    """Ask the other store the same, off the caller's path."""
     entity = here.entity
-    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not entity.sampled():
-        return
-    observed = functools.partial(op.observed, value)
-    _submit(here, loop, op, view, key, store, observed(), entity)
 
-
-def _submit(
-    here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, store: Store, observed: Any, entity: Entity
-) -> None:
     async def legacy() -> Any:
         return op.observed(await op.on_legacy())
 
@@ -127,15 +128,33 @@ def _size(observed: Any) -> int:
         return 1024
 
 
-def _place(entity: Entity, op: Any) -> tuple[Key | None, int]:
-    """The key that a read names, if it names one, and its bucket; a query has that of its own normalized text."""
-    named = op.id()
-    if named is not None:
-        key = key_of(named.id)
-        return key, bucket(entity.flag, key)
-    command = op.command()
-    text = bson.encode({"q": command.get("filter") or command.get("pipeline"), "s": command.get("sort")})
-    return None, bucket(entity.flag, text)
+class _Place:
+    """Where a read belongs: the key that it names, if it names one, and its bucket. Worked out where a route is asked.
+
+    A query over many keys has the bucket of its own normalized text, so that it always goes the same way.
+    """
+
+    def __init__(self, entity: Entity, op: Any) -> None:
+        self._entity = entity
+        self._op = op
+
+    @functools.cached_property
+    def key(self) -> Key | None:
+        """The byte key of the record that the read names."""
+        named = self._op.id()
+        return None if named is None else key_of(named.id)
+
+    @functools.cached_property
+    def _bucket(self) -> int:
+        if self.key is not None:
+            return bucket(self._entity.flag, self.key)
+        command = self._op.command()
+        text = bson.encode({"q": command.get("filter") or command.get("pipeline"), "s": command.get("sort")})
+        return query_bucket(self._entity.flag, text)
+
+    def phase(self, view: View) -> Rules:
+        """The rules of the phase that the read's bucket may use under a view."""
+        return PHASES[self._entity.routes(view).phases[self._bucket]]
 
 
 async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
@@ -144,7 +163,7 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
         opened: Opened = await op.unit.open(op)
         return opened
     entity = here.entity
-    key, at = _place(entity, op)
+    place = _Place(entity, op)
 
     async def new(fence: Fence | None) -> NewCursor | None:
         return await NewCursor.open(loop.pool, entity.engine, op.command(), fence)
@@ -156,7 +175,7 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
         cursor, store, view = await reads.read(
             here.handle,
             loop.node.terms,
-            wants_new=lambda view: PHASES[entity.routes(view).phases[at]].reads is Store.NEW,
+            wants_new=lambda view: _wants_new(loop, place, view),
             on_new=new,
             on_legacy=legacy,
         )
@@ -168,19 +187,18 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
             if here.handle.view().authority is Store.LEGACY:
                 return Opened(None, None)
         raise
-    return Opened(cursor, _observer(here, loop, op, view, at, key, store))
+    return Opened(cursor, _observer(here, loop, op, view, place, store))
 
 
 def _observer(
-    here: LoopEntity, loop: Loop, op: FindOp, view: View, at: int, key: Key | None, store: Store
+    here: LoopEntity, loop: Loop, op: FindOp, view: View, place: _Place, store: Store
 ) -> Callable[[Any, bool], None] | None:
     """Takes what a cursor delivered; only whole answers are compared."""
-    entity = here.entity
-    if not PHASES[entity.routes(view).phases[at]].shadow_reads or not entity.sampled():
+    if not view.shadows or not place.phase(view).shadow_reads or not here.entity.sampled():
         return None
 
     def observe(documents: Any, complete: bool) -> None:
         if complete:
-            _submit(here, loop, op, view, key, store, list(documents), entity)
+            _submit(here, loop, op, view, place.key, store, list(documents))
 
     return observe

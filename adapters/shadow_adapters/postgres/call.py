@@ -37,6 +37,13 @@ OPEN = Gate("true", (), StoreError)
 """No fence."""
 
 
+def read_gate(fence: Fence | None, key: Key | None) -> Gate:
+    """The gate of a read under these terms, of one key or of many (None)."""
+    if fence is None:
+        return OPEN
+    return Gate("shadow.readable($1, $2, $3, $4)", (fence.entity, fence.epoch, key, fence.stale_after), NotReadable)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What every command needs beside its own fields. ``namespace`` is ``database.collection``, for error texts."""
@@ -49,11 +56,7 @@ class Call:
 
     def read_gate(self, key: Key | None) -> Gate:
         """The gate of a read of one key, or of many (None)."""
-        fence = self.fence
-        if fence is None:
-            return OPEN
-        args = (fence.entity, fence.epoch, key, fence.stale_after)
-        return Gate("shadow.readable($1, $2, $3, $4)", args, NotReadable)
+        return read_gate(self.fence, key)
 
     def write_gate(self) -> Gate:
         """The gate of a write."""

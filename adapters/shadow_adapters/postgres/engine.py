@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 
-from shadow_adapters.contract import Fence
-from shadow_adapters.failures import CommandFailure
-from shadow_adapters.postgres.call import Call
+from shadow_adapters.contract import Fence, Key, Record
+from shadow_adapters.failures import CommandFailure, NotReadable
+from shadow_adapters.postgres.call import Call, read_gate
 from shadow_adapters.postgres.commands.count import aggregate, count
 from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
@@ -22,6 +22,7 @@ from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.pool import Connection
 from shadow_adapters.postgres.replies import Reply, failed
+from shadow_adapters.postgres.statements import find_record_sql
 
 Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
 
@@ -50,6 +51,7 @@ class Engine:
         self.entity = entity
         self.collection = collection
         self.layout = layout
+        self._find_record: dict[int, str] = {}  # by the number of the gate's parameters
 
     async def execute(
         self, conn: Connection, command: dict[str, Any], *, fence: Fence | None = None, now: DatetimeMS | None = None
@@ -75,6 +77,27 @@ class Engine:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT
             raise mapped(error, writing=name in WRITES) or error from None
+
+    async def find_record(self, conn: Connection, key: Key, fence: Fence | None = None) -> Record | None:
+        """The record of one key, None where there is none: the shortest way for the most frequent call.
+
+        What `execute` does for a ``find`` by ``_id`` and nothing else, without a reply and without decoding.
+
+        Raises `NotReadable`, `StoreDown`.
+        """
+        layout = self.layout
+        await layout.prepare(conn)
+        gate = read_gate(fence, key)
+        sql = self._find_record.get(len(gate.args))
+        if sql is None:
+            sql = self._find_record[len(gate.args)] = find_record_sql(layout, gate)
+        try:
+            row = await conn.fetchrow(sql, *gate.args, layout.id_of(key))
+        except ERRORS as error:
+            raise mapped(error, writing=False) or error from None
+        if row is None or not row[0]:
+            raise NotReadable(self.entity)
+        return None if row[1] is None else layout.record(row[2:])
 
     async def open(self, conn: Connection, command: dict[str, Any], fence: Fence | None = None) -> FindCursor:
         """A ``find`` as a cursor (`shadow.ops.base.Cursor`), whose memory does not grow with the result.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
+from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.layouts.documents import IndexesChanged
 
 
@@ -53,6 +54,13 @@ def select_sql(call: Call, gate: Gate, condition: Condition, *, tail: str = "") 
         f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, x.* FROM r "
         f"LEFT JOIN LATERAL (SELECT {select} r.ok AND ({condition.sql}) {tail}) AS x ON true"
     )
+
+
+def find_record_sql(layout: Layout, gate: Gate) -> str:
+    """One row by its id, sent as the parameter behind the gate's: ``ok``, id (null where there is none), columns."""
+    condition = f"t.{layout.id} = ${len(gate.args) + 1}::{layout.id_type}"
+    source = f"(SELECT) AS one LEFT JOIN {layout.table} AS t ON {condition}"
+    return f"SELECT {gate.sql} AS ok, t.{layout.id} AS id, {layout.stored} FROM {source}"
 
 
 def select_ordered_sql(call: Call, gate: Gate, condition: Condition, order: FieldOrder, limit: str) -> str:
