@@ -11,7 +11,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import UNSUPPORTED
@@ -56,24 +56,24 @@ class Router:
     async def read(self, op: ReadOp[R]) -> R:
         """The answer of the store whose turn it is."""
         here = await self._here()
-        return await self._measured(here, op, reading.read(here, self._loop(), op))
+        return await self._measured(here, op, reading.read(here, here.loop, op))
 
     async def write(self, op: WriteOp[R]) -> R:
         """Make the write where the authority is."""
         here = await self._here()
-        return await self._measured(here, op, writing.write(here, self._loop(), op))
+        return await self._measured(here, op, writing.write(here, here.loop, op))
 
     async def open(self, op: FindOp) -> Opened:
         """Choose the store of a cursor; it stays there."""
         here = await self._here()
-        return await reading.open_cursor(here, self._loop(), op)
+        return await reading.open_cursor(here, here.loop, op)
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""
         here = await self._here()
         here.entity.count_unsupported(name)
-        self._loop().sink.add(UNSUPPORTED, (self.entity, name))
-        return await writing.unserved(here, self._loop(), name, writes, on_legacy)
+        here.loop.sink.add(UNSUPPORTED, (self.entity, name))
+        return await writing.unserved(here, here.loop, name, writes, on_legacy)
 
     def begin(self) -> tuple[LoopEntity, View] | None:
         """Count a write that goes to legacy directly; None where it must be routed after all. `end` ends it."""
@@ -110,9 +110,6 @@ class Router:
             await self._runtime().refuse_armed(here)
         return here
 
-    def _loop(self) -> Any:
-        return self._runtime().running_loop()
-
     async def _measured(self, here: LoopEntity, op: Op[R], answer: Awaitable[reading.Answered[R]]) -> R:
         """Record what the caller waited, for whom and how it ended."""
         began = perf_counter()
@@ -133,4 +130,4 @@ class Router:
         finally:
             seconds = perf_counter() - began
             record = OperationRecord(self.entity, op.name, phase, store, outcome, seconds, mark_seconds, sync_seconds)
-            self._loop().sink.operation(record)
+            here.loop.sink.operation(record)

@@ -39,7 +39,10 @@ _KEPT_SAMPLES = 100
 class LoopEntity:
     """An entity in one event loop: its handle, and who compares for it."""
 
-    def __init__(self, entity: Entity, handle: Handle, comparer: Comparer, report: Report, rehearsals: Report) -> None:
+    def __init__(
+        self, loop: Loop, entity: Entity, handle: Handle, comparer: Comparer, report: Report, rehearsals: Report
+    ) -> None:
+        self.loop = loop
         self.entity = entity
         self.handle = handle
         self.comparer = comparer
@@ -96,7 +99,7 @@ class Loop:
             report = Report(entity.name, self.sink, sampler, entity.bound)
             rehearsals = Report(entity.name, self.sink, sampler, entity.rehearsed)
             handle = self.node.handle(entity.name)
-            found = LoopEntity(entity, handle, self._comparer(entity, report), report, rehearsals)
+            found = LoopEntity(self, entity, handle, self._comparer(entity, report), report, rehearsals)
             self.entities[entity.name] = found
         return found
 

@@ -87,16 +87,12 @@ class Runtime:
             opening = self._opening[running] = asyncio.ensure_future(self._open(running))
         return await asyncio.shield(opening)
 
-    def running_loop(self) -> Loop:
-        """As `loop`, where it was asked for before."""
-        return self._loops[asyncio.get_running_loop()]
-
     async def refuse_armed(self, here: LoopEntity) -> None:
         """While this process does not know the phase: refuse an entity whose authority may be elsewhere.
 
         Raises `pymongo.errors.AutoReconnect`.
         """
-        if await self._loops[asyncio.get_running_loop()].store(here.entity.name).armed():
+        if await here.loop.store(here.entity.name).armed():
             raise AutoReconnect(
                 f"the phase of {here.entity.name} is not known while PostgreSQL is away, and its authority may have "
                 "moved there: bring PostgreSQL back"
