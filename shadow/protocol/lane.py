@@ -83,7 +83,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         waiting = []
         for held in marks:
-            if held.key is not None:
+            if held.key is not None and not held.waited:
                 waiter = loop.create_future()
                 held.waiters.append(waiter)
                 waiting.append(waiter)

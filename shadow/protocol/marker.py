@@ -49,6 +49,7 @@ class Marker:
         self._standing = standing
         self._waiting: list[tuple[list[Held], asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._sending = False
         self._misses = 0
         self._missed_at = -1
 
@@ -74,7 +75,7 @@ class Marker:
     async def _record(self, view: Callable[[], View], marks: list[Held]) -> None:
         if not view().known:
             # Control has no lease of this process: if it lost the mark in a crash, nobody would know that it was there.
-            self._to_journal(marks)
+            self._to_journal(view, marks)
             return
         while True:
             try:
@@ -82,29 +83,44 @@ class Marker:
                 return
             except (StoreDown, TimeoutError):
                 self._miss()
-            if not view().awaits or self._standing.surely_lapsed():
-                self._to_journal(marks)
+            if self._unread(view) and self._to_journal(view, marks):
                 return
             await asyncio.sleep(_RETRY)
+
+    def _unread(self, view: Callable[[], View]) -> bool:
+        """Whether nobody reads new now who would have to see this process's marks."""
+        return not view().awaits or self._standing.surely_lapsed()
 
     async def _share(self, view: Callable[[], View], marks: list[Held]) -> None:
         """Send the marks with those of others; raises where they are not certainly on control within the budget.
 
-        A statement that is late is not cancelled: that would cost its connection, and its marks are welcome later.
+        A statement that is late and shared is not cancelled: its marks are welcome later.
         """
-        if self._away() and not view().awaits:
+        if self._away() and self._unread(view):
             raise StoreDown("PostgreSQL is away")
+        budget = self._terms.mark_budget if self._unread(view) else self._terms.sync_timeout
+        if self._sender is None and not self._sending:
+            await self._send_alone(marks, budget)
+            return
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._waiting.append((marks, turn))
-        if self._sender is None:
-            self._sender = loop.create_task(self._send_all())
-        budget = self._terms.sync_timeout if view().awaits else self._terms.mark_budget
         alarm = loop.call_later(budget, _expire, turn)
         try:
             await turn
         finally:
             alarm.cancel()
+
+    async def _send_alone(self, marks: list[Held], budget: float) -> None:
+        """Send marks that came while nothing was under way: without a task, which would cost half a round trip more."""
+        self._sending = True
+        try:
+            async with asyncio.timeout(budget):
+                await self._send(marks)
+        finally:
+            self._sending = False
+            if self._waiting:
+                self._sender = asyncio.get_running_loop().create_task(self._send_all())
 
     async def _send_all(self) -> None:
         """Send what waits, and what comes while a statement is under way, in one statement each."""
@@ -130,12 +146,18 @@ class Marker:
             held.recorded = True
         self._misses = 0
 
-    def _to_journal(self, marks: Sequence[Held]) -> None:
+    def _to_journal(self, view: Callable[[], View], marks: Sequence[Held]) -> bool:
+        """Whether the journal will do: not where others may have begun to read new again, who cannot see it."""
         fresh = [held for held in marks if not held.recorded]
+        if view().awaits:
+            self._book.date_back(fresh, self._terms.sync_timeout)
         self._journal.append([held.as_new() for held in fresh])
+        if not self._unread(view):
+            return False  # a renewal was sent meanwhile, perhaps without these
         for held in fresh:
             held.journalled = held.misdated = True
             held.recorded = True
+        return True
 
     def _miss(self) -> None:
         self._misses += 1

@@ -40,6 +40,7 @@ class Held:
         captured: a sync has begun that may close it.
         recorded: control or the journal has it.
         misdated: control may date it after its write: a statement that was given up may still be carried out.
+        waited: it is dated so far back that no read trusts new past it, so that its writes need not await their sync.
         record: the record that its only write fixed, if it did.
     """
 
@@ -55,6 +56,7 @@ class Held:
     recorded: bool = False
     journalled: bool = False
     misdated: bool = False
+    waited: bool = False
     is_put: bool = False
     record: Record | Unset | None = UNSET
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -106,6 +108,14 @@ class MarkBook:
             self._open[held.seq] = held
             self._by_key.setdefault((entity, key), []).append(held)
             return held
+
+    def date_back(self, marks: Iterable[Held], seconds: float) -> None:
+        """Let marks look so much older: their writes will not wait for them to come of age."""
+        with self._lock:
+            for held in marks:
+                if held.opened_at is not None:
+                    held.opened_at -= seconds
+                held.waited = True
 
     def uploaded(self, marks: Iterable[Held]) -> None:
         """Control has these marks now, wherever they were before."""

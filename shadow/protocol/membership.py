@@ -59,6 +59,7 @@ class Membership:
         self._gone = gone
         self._sent = self._received = 0.0
         self._lapse = 0.0
+        self._asked: float | None = None  # the expiry of a renewal that was not answered
         self._acknowledged: dict[str, int] = {}
         self.fleet: Fleet | None = None
         self.renewals = 0
@@ -88,7 +89,10 @@ class Membership:
     async def renew(self) -> None:
         """One renewal, with everything that belongs to it. Raises `StoreDown`."""
         async with asyncio.timeout(self._terms.lease):
+            asked = self._asked
             fleet = await (self._join() if self.fleet is None else self._extend())
+            if asked is not None:
+                fleet = await self._extend()  # what was asked for before is about to lapse, or has
         self._adopt(fleet)
         await self._acknowledge()
 
@@ -109,7 +113,7 @@ class Membership:
     async def _join(self) -> Fleet:
         upload, upto = self._journal.read()
         await self._control.ensure(list(self._views))
-        sent = self._sending()
+        sent = asyncio.get_running_loop().time()
         # Lapsed from the start: a join that is applied late must not make a lease that nobody knows of.
         fleet = await self._control.join(self._me, 0.0, upload, ())
         self._returned(sent, fleet, upto, [], [])
@@ -134,8 +138,7 @@ class Membership:
         closing = self._book.closing()
         mine, upto = self._journal.read()
         marks = (*left.marks, *mine.marks, *(held.as_new() for held in remembered))
-        sent = self._sending()
-        expires_at = self.fleet.now + (sent - self._sent) + self._terms.lease
+        sent, expires_at = self._sending(self.fleet)
         fleet = await self._control.renew(
             self._me.id,
             expires_at,
@@ -143,15 +146,20 @@ class Membership:
             generation,
             gone,
         )
+        self._asked = None
         if generation is None or fleet.generation == generation:
             self._returned(sent, fleet, upto, closing, remembered)
         return fleet
 
-    def _sending(self) -> float:
+    def _sending(self, fleet: Fleet) -> tuple[float, float]:
+        """The loop time, and the expiry to ask for. One that was asked for in vain is asked for again, no later one:
+        else a process that keeps trying would never know its lease to have lapsed."""
         now = asyncio.get_running_loop().time()
-        slack = self._received - self._sent
-        self._lapse = max(self._lapse, now + slack + self._terms.lease + self._terms.lag)
-        return now
+        if self._asked is None:
+            self._asked = fleet.now + (now - self._sent) + self._terms.lease
+            slack = self._received - self._sent
+            self._lapse = max(self._lapse, now + slack + self._terms.lease + self._terms.lag)
+        return now, self._asked
 
     def _returned(
         self, sent: float, fleet: Fleet, upto: int, closing: Sequence[Held], remembered: Sequence[Held]
