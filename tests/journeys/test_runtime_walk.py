@@ -1,0 +1,149 @@
+"""One collection through all six phases and back, under traffic through both façades, on real servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from shadow import runtime
+from shadow.motor import AsyncIOMotorClient
+from shadow.pymongo import AsyncMongoClient
+from shadow.runtime import Runtime
+from shadow_adapters.bson.codec import decode
+from shadow_adapters.bson.keys import key_of
+from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_traffic import Traffic, Worker, percentile
+
+THERE_AND_BACK = [
+    *("dual_write", "shadow_read", "read_new", "write_new"),
+    *("read_new", "shadow_read", "dual_write", "legacy"),
+]
+TO_THE_END = ["dual_write", "shadow_read", "read_new", "write_new", "new"]
+
+
+@pytest.fixture
+async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
+    made = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn, table=getattr(request, "param", "") == "table")
+    await made.prepare()
+    return made
+
+
+@asynccontextmanager
+async def traffic_on(site: Site, *, each: int = 2) -> AsyncIterator[Traffic]:
+    """Workers through both façades."""
+    motor, pymongo = AsyncIOMotorClient(site.mongo), AsyncMongoClient(site.mongo)
+    workers = [Worker(f"motor {n}", motor, site.database, ENTITY, n) for n in range(each)]
+    workers += [Worker(f"pymongo {n}", pymongo, site.database, ENTITY, 100 + n) for n in range(each)]
+    try:
+        async with Traffic(workers) as traffic:
+            yield traffic
+    finally:
+        motor.close()
+        await pymongo.close()
+
+
+async def equal_stores(site: Site, traffic: Traffic, phase: str) -> int:
+    """Both stores hold the ledger, to the byte; in phases without a follower the authority does."""
+    await site.quiet()
+    legacy, new = await site.stores()
+    ledger = {key_of(identity): record for identity, record in traffic.ledger.items()}
+    truth = new if phase == "new" else legacy
+    assert {key: decode(record)["n"] for key, record in truth.items()} == {k: v["n"] for k, v in ledger.items()}
+    if phase not in ("legacy", "new"):
+        await site.equal()
+    return len(truth)
+
+
+async def confirmed(site: Site) -> list[str]:
+    """Mismatches that were confirmed. There must be none."""
+    async with site.sql() as conn:
+        rows = await conn.fetch("SELECT DISTINCT op, kind, explanation FROM shadow.sample WHERE state = 'confirmed'")
+    return [" ".join(row) for row in rows]
+
+
+def balanced(found: Runtime) -> bool:
+    """Whether the account of comparisons closes: nothing is open that no comparer holds."""
+    loop = found.running_loop()
+    here = loop.entities[ENTITY]
+    return found.entities[ENTITY].account.balance().open == here.comparer.pending + here.rehearsing
+
+
+@pytest.mark.parametrize("site", ["documents", "table"], indirect=True)
+@pytest.mark.parametrize(
+    ("way", "steps"),
+    [
+        pytest.param(THERE_AND_BACK, 15, id="there_and_back"),
+        pytest.param(TO_THE_END, 15, id="to_the_end"),
+        pytest.param(
+            [*THERE_AND_BACK, *TO_THE_END], 400, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(900)]
+        ),
+    ],
+)
+async def test_a_walk_under_traffic_loses_nothing(site: Site, way: list[str], steps: int) -> None:
+    async with running(site) as found, traffic_on(site) as traffic:
+        await traffic.steps(steps)
+        for phase in way:
+            await site.moved_to(phase)
+            await traffic.steps(steps)
+            assert traffic.errors == []
+            if phase == "dual_write":
+                await site.backfilled()
+            async with traffic.paused():
+                records = await equal_stores(site, traffic, phase)
+                assert balanced(found)
+                if phase == "read_new":
+                    assert "0 missing, 0 extra, 0 different" in await site.told("verify", ENTITY)
+            waits = traffic.waits()
+            print(
+                f"{phase:12} {len(waits):6} calls, p50 {1e3 * percentile(waits, 0.5):6.1f} ms, "
+                f"p99 {1e3 * percentile(waits, 0.99):6.1f} ms, longest {1e3 * max(waits):6.0f} ms, {records} records"
+            )
+        assert not await confirmed(site)
+        assert not found.entities[ENTITY].unsupported
+        fences = [seconds for entity, seconds, moved in found.control.told.fences if moved]
+        print(f"fences {[round(1e3 * each) for each in fences]} ms, {traffic.seen()}")
+        print(f"comparisons {found.entities[ENTITY].account.balance()}")
+
+
+async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(site: Site) -> None:
+    async with running(site), AsyncMongoClient(site.mongo) as client, traffic_on(site, each=1) as traffic:
+        things = client[site.database][ENTITY]
+        await things.insert_many([{"_id": n, "n": n, "owner": "nobody"} for n in range(3)])
+        await site.moved_to("dual_write")
+        assert sorted(await things.distinct("n", {"owner": "nobody"})) == [0, 1, 2]
+        assert (await things.find_one_and_delete({"_id": 1}))["n"] == 1
+
+        async def owes() -> bool:
+            return any("find_one_and_delete" in reason for reason in await site.debts())
+
+        assert await owes()
+        await site.moved_to("shadow_read")
+        await traffic.steps(15)
+
+        site.want("read_new")
+
+        async def named() -> bool:
+            told = await site.told("status")
+            return "distinct (1)" in told and "find_one_and_delete (1)" in told and "shadow_read" in told
+
+        await until(named, "the status that names what is not served", site.status)
+        await traffic.steps(15)
+        assert await site.phase() == ("shadow_read", None)
+        async with traffic.paused():
+            await site.quiet()
+            records = await site.equal()
+        assert key_of(1) not in records and key_of(2) in records
+        assert traffic.errors == []
+
+
+async def test_a_process_leaves_the_fleet_when_its_runtime_ends(site: Site) -> None:
+    async with running(site) as found, AsyncMongoClient(site.mongo) as client:
+        await client[site.database][ENTITY].insert_one({"_id": 1})
+        me = found.control.node.me.id
+    async with site.sql() as conn:
+        assert await conn.fetchval("SELECT gone_why FROM shadow.process WHERE id = $1", me) == "goodbye"
+    assert not (site.journals / f"{me}.journal").exists()
+    assert runtime.runtime._current is None
