@@ -169,7 +169,11 @@ class PostgresControl:
 
     async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
         async with self._quick.connection() as conn:
-            await conn.execute(sql.mark, me, [m.seq for m in marks], [m.entity for m in marks], [m.key for m in marks])
+            if len(marks) == 1:
+                await conn.execute(sql.mark_one, me, marks[0].seq, marks[0].entity, marks[0].key)
+                return
+            columns = [m.seq for m in marks], [m.entity for m in marks], [m.key for m in marks]
+            await conn.execute(sql.mark, me, *columns)
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
         async with self._quick.connection() as conn:

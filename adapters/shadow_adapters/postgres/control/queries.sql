@@ -5,6 +5,11 @@ SELECT $1::uuid, u.seq, u.entity, u.key, clock_timestamp()
   FROM unnest($2::bigint[], $3::text[], $4::bytea[]) AS u(seq, entity, key)
 ON CONFLICT (owner, seq) DO NOTHING;
 
+-- name: mark_one
+-- The same for a single mark, which costs less without arrays.
+INSERT INTO shadow.mark (owner, seq, entity, key, opened_at) VALUES ($1, $2, $3, $4, clock_timestamp())
+ON CONFLICT (owner, seq) DO NOTHING;
+
 -- name: upload
 -- Opens remembered or journalled marks with the times at which they were made; one that control has with a later time
 -- (its statement was late) gets its own.
