@@ -203,6 +203,26 @@ class ControlContract:
         await asyncio.sleep(0.01)
         assert await open_ids(control, me) == [MarkId(gone, 1)]
 
+    async def test_an_upload_corrects_the_time_of_a_late_mark(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend)
+        await control.mark(me, [NewMark(1, ENTITY, K1, 1000.0)])
+        assert ((await control.burden(ENTITY)).oldest_mark or 0.0) > 1000.0
+        for opened_at in (None, 2000.0, 3000.0):
+            await control.renew(me, 0.0, Upload(marks=(NewMark(1, ENTITY, K1, opened_at),)))
+        assert (await control.burden(ENTITY)).oldest_mark == 2000.0
+
+    @pytest.mark.parametrize("how", ["renew", "goodbye"])
+    async def test_one_that_was_accounted_for_and_is_alive_leaves_a_debt(self, backend: Backend, how: str) -> None:
+        control, me, _ = await joined(backend)
+        await step_to(control, "dual_write")
+        await control.join(process(), 50.0, NOTHING, [me])
+        assert await control.debts(ENTITY) == []
+        if how == "renew":
+            await control.renew(me, 0.0, NOTHING)
+        else:
+            await control.goodbye(me, NOTHING)
+        assert len(await control.debts(ENTITY)) == 1
+
     async def test_an_uploaded_mark_of_unknown_age_is_old(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
         await control.renew(me, 0.0, Upload(marks=(NewMark(3, ENTITY, K1),)))

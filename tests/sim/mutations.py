@@ -148,8 +148,9 @@ def _enter_always(self: MemoryServer, entity: str, term: int) -> bool:
 _open_marks = MemoryServer.open_marks
 
 
-def _opened_now(self: MemoryServer, owner: UUID, marks: Iterable[NewMark], *, unknown_age: float | None = None) -> None:
-    _open_marks(self, owner, [replace(mark, opened_at=None) for mark in marks])
+def _upload_now(self: MemoryServer, owner: UUID, marks: Iterable[NewMark]) -> None:
+    for mark in marks:
+        _open_marks(self, mark.owner or owner, [mark])
 
 
 _send = Membership._send
@@ -260,7 +261,7 @@ MUTATIONS: dict[str, Mutation] = {
     "enter": Mutation("4", "the term is not checked", [(MemoryServer, "enter", _enter_always)], FORGET),
     "reupload": Mutation("5", "nothing is uploaded after a restart", [(Membership, "_send", _send_no_memory)], LOSSY),
     "restart_debt": Mutation("5", "lost marks leave no debt", [(MemoryServer, "account", _account_no_debt)], LOSSY),
-    "upload_age": Mutation("5", "uploads forget the age", [(MemoryServer, "open_marks", _opened_now)], LOSSY),
+    "upload_age": Mutation("5", "uploads forget the age", [(MemoryServer, "upload_marks", _upload_now)], LOSSY),
     "debt_reads": Mutation("7", "reads ignore debts", [(MemoryServer, "readable", _readable_beside_debts)], LOSSY),
     "debt_gate": Mutation("7", "steps ignore debts", [(conductor, "decide", _decide_without(debts=0))], DEBTS),
     "old_marks": Mutation("8", "reads ignore marks", [(MemoryServer, "readable", _readable_beside_marks)], READS),

@@ -17,10 +17,11 @@ from uuid import UUID
 from shadow.protocol.journal import left_behind
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.bson.keys import key_of
-from shadow_adapters.contract import EntityState, Key, MarkId, NewDebt, NewMark, ProcessInfo, Record
+from shadow_adapters.contract import EntityState, Key, NewDebt, ProcessInfo, Record
 from shadow_adapters.memory.network import CALM, Network, Weather
 from shadow_adapters.memory.server import MemoryServer
 from shadow_adapters.memory.stores import Change, LegacyServer
+from shadow_adapters.memory.tables import MarkRow
 from shadow_flags.phases import PHASES, Phase
 from tests.sim.chaos import Chaos
 from tests.sim.invariants import ENTITY, check, check_rest
@@ -283,22 +284,12 @@ class WatchedServer(MemoryServer):
         super().__init__(lambda: EPOCH + world.loop.time())
         self._world = world
 
-    def open_marks(self, owner: UUID, marks: Iterable[NewMark], *, unknown_age: float | None = None) -> None:
-        marks = list(marks)
-        fresh = [m for m in marks if MarkId(m.owner or owner, m.seq) not in self.marks.rows]
-        super().open_marks(owner, marks, unknown_age=unknown_age)
-        for mark in fresh:
-            who = self._world.who(mark.owner or owner)
-            age = "" if mark.opened_at is None else f"of {mark.opened_at - EPOCH:.3f}"
-            self._world.note(
-                "control opens", f"{who}#{mark.seq}", "for", "?" if mark.key is None else name(mark.key), age
-            )
-
-    def close_marks(self, ids: Iterable[MarkId]) -> None:
-        ids = list(ids)
-        super().close_marks(ids)
-        if ids:
-            self._world.note("control closes", *(f"{self._world.who(i.owner)}#{i.seq}" for i in ids))
+    def store_mark(self, row: MarkRow) -> None:
+        super().store_mark(row)
+        what = "opens" if row.open else "closes"
+        of = "?" if row.key is None else name(row.key)
+        age = f"of {row.opened_at - EPOCH:.3f}" if row.open else ""
+        self._world.note("control", what, f"{self._world.who(row.id.owner)}#{row.id.seq}", "for", of, age)
 
     def put_records(self, entity: str, states: Mapping[Key, Record | None]) -> None:
         super().put_records(entity, states)

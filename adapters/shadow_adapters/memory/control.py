@@ -80,6 +80,7 @@ class MemoryControl:
             if generation is not None and generation != self._server.generation:
                 return self._fleet()
             self._take(me, upload, gone)
+            self._server.revive(me, self._settle)
             self._extend(me, expires_at)
             return self._fleet()
 
@@ -100,6 +101,7 @@ class MemoryControl:
     async def goodbye(self, me: UUID, upload: Upload) -> None:
         def work() -> None:
             self._take(me, upload)
+            self._server.revive(me, self._settle)
             self._server.introduce(me)
             self._extend(me, 0.0)
             self._server.account(me, self._settle, journal_seen=True)
@@ -110,7 +112,7 @@ class MemoryControl:
         await self._run(lambda: self._server.account(process, self._settle, journal_seen=False))
 
     def _take(self, me: UUID, upload: Upload, gone: Sequence[UUID] = ()) -> None:
-        self._server.open_marks(me, upload.marks, unknown_age=0.0)
+        self._server.upload_marks(me, upload.marks)
         self._server.owe(upload.debts)
         for process in gone:
             self._server.introduce(process)
@@ -183,8 +185,7 @@ class MemoryControl:
     # -- marks and debts
 
     async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
-        fresh = [replace(mark, opened_at=None, owner=None) for mark in marks]
-        await self._run(lambda: self._server.open_marks(me, fresh), durable=False)
+        await self._run(lambda: self._server.open_marks(me, marks), durable=False)
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
         def work() -> None:

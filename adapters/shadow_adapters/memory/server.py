@@ -109,17 +109,25 @@ class MemoryServer:
 
     # -- marks and debts, inside a transaction
 
-    def open_marks(self, owner: UUID, marks: Iterable[NewMark], *, unknown_age: float | None = None) -> None:
-        """Open marks; one that was ever known, open or closed, is left as it is.
+    def open_marks(self, owner: UUID, marks: Iterable[NewMark]) -> None:
+        """Open marks as of now; one that was ever known, open or closed, is left as it is."""
+        for mark in marks:
+            mark_id = MarkId(owner, mark.seq)
+            if mark_id not in self.marks.rows:
+                self.store_mark(MarkRow(mark_id, mark.entity, mark.key, self.now()))
 
-        ``unknown_age``: when a mark was opened that does not say so itself; None means now.
+    def upload_marks(self, owner: UUID, marks: Iterable[NewMark]) -> None:
+        """Open marks with the times at which they were made (None: long ago).
+
+        One that is open with a later time, because its statement was late, gets its own.
         """
         for mark in marks:
             mark_id = MarkId(mark.owner or owner, mark.seq)
-            if mark_id not in self.marks.rows:
-                opened_at = unknown_age if mark.opened_at is None else mark.opened_at
-                opened_at = self.now() if opened_at is None else opened_at
-                self.store_mark(MarkRow(mark_id, mark.entity, mark.key, opened_at))
+            row = self.marks.rows.get(mark_id)
+            if row is None:
+                self.store_mark(MarkRow(mark_id, mark.entity, mark.key, mark.opened_at or 0.0))
+            elif row.open and mark.opened_at and mark.opened_at < row.opened_at:
+                self.store_mark(replace(row, opened_at=mark.opened_at))
 
     def close_marks(self, ids: Iterable[MarkId]) -> None:
         """Close those of the marks that are open."""
@@ -161,6 +169,13 @@ class MemoryServer:
     def open_debts(self, entity: str) -> list[Debt]:
         """The entity's unpaid debts, oldest first."""
         return [d.debt for d in self.debts.rows.values() if d.debt.entity == entity and d.evidence is None]
+
+    def revive(self, process: UUID, settle_seconds: float) -> None:
+        """A process that was accounted for is alive after all: its marks may have been closed while it wrote."""
+        lease = self.leases.rows.get(process)
+        if lease is not None and lease.gone_at is not None:
+            reason = f"a process that was accounted for is alive: {process}"
+            self.owe([NewDebt("*", reason, since=lease.gone_at, settle=settle_seconds)])
 
     def introduce(self, process: UUID) -> None:
         """A process that died before it ever joined: what it journalled has an owner, who is gone."""
