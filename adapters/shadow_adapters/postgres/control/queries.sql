@@ -11,11 +11,12 @@ INSERT INTO shadow.mark (owner, seq, entity, key, opened_at) VALUES ($1, $2, $3,
 ON CONFLICT (owner, seq) DO NOTHING;
 
 -- name: upload
--- Opens remembered or journalled marks with the times at which they were made; one that control has with a later time
--- (its statement was late) gets its own.
+-- Opens remembered or journalled marks (some are both) with the times at which they were made; one that control has with a
+-- later time, since its own statement was late, gets the earlier one.
 INSERT INTO shadow.mark (owner, seq, entity, key, opened_at)
-SELECT u.owner, u.seq, u.entity, u.key, coalesce(to_timestamp(u.opened_at), to_timestamp(0))
+SELECT DISTINCT ON (u.owner, u.seq) u.owner, u.seq, u.entity, u.key, coalesce(to_timestamp(u.opened_at), to_timestamp(0))
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::float8[]) AS u(owner, seq, entity, key, opened_at)
+ ORDER BY u.owner, u.seq, u.opened_at
 ON CONFLICT (owner, seq) DO UPDATE SET opened_at = excluded.opened_at
  WHERE mark.closed_at IS NULL AND excluded.opened_at < mark.opened_at AND excluded.opened_at > to_timestamp(0);
 
