@@ -97,8 +97,8 @@ async def test_a_hanging_follower_costs_callers_nothing_and_loses_no_sample(
         f"{seconds} s: {len(before)} calls before, {len(during)} during; "
         f"p50 {1e3 * percentile(before, 0.5):.1f} -> {1e3 * percentile(during, 0.5):.1f} ms, "
         f"p99 {1e3 * percentile(before, 0.99):.1f} -> {1e3 * percentile(during, 0.99):.1f} ms, "
-        f"peak memory +{grown / 1024:.1f} MiB; held at most {watch.comparisons} comparisons, "
-        f"{watch.queued} queued keys, {watch.marks} marks (of {keys} keys, {written} writes)\nwhile stalled {stalled}\nat the end {final}"
+        f"peak memory +{grown / 1024:.1f} MiB; held at most {watch.comparisons} comparisons, {watch.queued} queued "
+        f"keys, {watch.marks} marks (of {keys} keys, {written} writes)\nstalled {stalled}\nat the end {final}"
     )
     assert watch.open == []
     assert stalled.shed + stalled.errored + stalled.expired > 0, "the follower did not hang: nothing was tested"
