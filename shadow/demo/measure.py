@@ -13,7 +13,7 @@ T = TypeVar("T")
 Side = Literal["shadow", "bare"]
 
 MOVING = "moving"
-"""The label of calls that were made while a step was under way."""
+"""The label of calls that were made while a step or a verify was under way."""
 
 
 class Call(NamedTuple):

@@ -52,7 +52,7 @@ def _body(verdict: Verdict, board: Board) -> Iterator[str]:
     )
     yield _section(
         "Latency by phase, over the bare driver's",
-        "1.00 is the bare driver against MongoDB under the same load. From write_new on PostgreSQL does the work.",
+        "1.00 is the bare driver under the same load, steps and verifies apart. From write_new on PostgreSQL works.",
         grouped_bars(
             [(r.phase, (r.p50, r.p99)) for r in verdict.phases], [("p50", _SHADOW), ("p99", "#a8c0ee")], cap=_CAP
         )

@@ -70,6 +70,7 @@ class Walk:
         self._configuration = configuration
         self._plant = plant
         self._note = note
+        self._verifying = False
         self._patience = _PATIENCE + records / _SLOWEST
         self.leg = self.ahead = _LEGS[0]
         self.verified: dict[str, dict[str, Any]] = {}
@@ -79,8 +80,11 @@ class Walk:
         return self._runtime.control.node.views.get(entity) or unknown_view(entity)
 
     def label(self, view: View) -> str | None:
-        """The name of the present leg's phase, for an entity that stands in it; None for one that is moving."""
-        at_rest = view.step is None and view.phase is self.leg.settled
+        """The name of the present leg's phase, for an entity that stands in it; None for one that is moving.
+
+        None during a verify too: it reads all of both stores, and would slow the bare driver's side as well.
+        """
+        at_rest = view.step is None and view.phase is self.leg.settled and not self._verifying
         return self.leg.label if at_rest else None
 
     def waits_for(self, entity: str) -> str:
@@ -133,9 +137,11 @@ class Walk:
         """Compare every record of both stores, byte by byte, while the traffic goes on."""
         control = self._runtime.control
         assert control.loop is not None
+        self._verifying = True
         for name in COLLECTIONS:
             job: Any = asyncio.run_coroutine_threadsafe(control.node.jobs.verify(name), control.loop)
             self.verified[name] = await asyncio.wrap_future(job) or {"failed": 1}
+        self._verifying = False
         compared = sum(counts.get("compared", 0) for counts in self.verified.values())
         self._note(f"verified: {compared:,} records are equal in both stores, byte by byte")
 
