@@ -177,9 +177,10 @@ class Membership:
         return process.id != self._me.id and same_host and self._gone(process)
 
     def _adopt(self, fleet: Fleet) -> None:
+        """Follow the fleet; epochs never fall, so an answer that was overtaken on its way changes nothing."""
         for state in fleet.entities.values():
             current = self._views.get(state.entity)
-            if current is None or not current.known or current.epoch != state.epoch:
+            if current is None or not current.known or current.epoch < state.epoch:
                 self._views[state.entity] = view_of(state)
 
     async def _acknowledge(self) -> None:
