@@ -68,7 +68,7 @@ SELECT DISTINCT key FROM shadow.mark
 -- name: burden
 -- What is open for an entity.
 SELECT count(*) AS marks, extract(epoch FROM min(opened_at))::float8 AS oldest_mark,
-       count(*) FILTER (WHERE key IS NULL) AS keyless, count(*) FILTER (WHERE refused IS NOT NULL) AS refused,
+       count(*) FILTER (WHERE key IS NULL) AS keyless, count(DISTINCT key) FILTER (WHERE refused IS NOT NULL) AS refused,
        (SELECT count(*) FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL) AS debts
   FROM shadow.mark WHERE entity = $1 AND closed_at IS NULL;
 

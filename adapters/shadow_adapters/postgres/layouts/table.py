@@ -176,6 +176,8 @@ class TableLayout(Layout):
     # -- refusals
 
     def explain(self, error: asyncpg.PostgresError, failure: Refused) -> StoreError:
+        if failure.kind == "length":
+            return self._too_long(str(error))
         detail = key_detail(error)
         if detail is None or failure.kind not in ("unique", "foreign"):
             return failure
@@ -185,6 +187,13 @@ class TableLayout(Layout):
             id = _id_column("", self.codecs[self.names.index(detail[0])])
             failure.conflicts = (id.key(id.parse(detail[1])),) if id is not None else ()
         return failure
+
+    def _too_long(self, message: str) -> Refused:
+        """Names the columns that it may be: PostgreSQL's message tells only the type."""
+        named = ", ".join(name for name in self.names if message.endswith(self._types_of[name])) or "its column"
+        return Refused(
+            f"a value is too long for {self.table} ({named}): widen the column, or shorten it", kind="length"
+        )
 
     def holder_sql(self, error: asyncpg.PostgresError) -> tuple[str, list[Any]] | None:
         detail = key_detail(error)
