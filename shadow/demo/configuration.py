@@ -26,6 +26,7 @@ journal = "{journal}"
 [gates]                    # so wide that a minute's traffic can prove enough
 mismatch_rate = 0.05
 rehearsal_rate = 0.05
+p99_ratio = 20
 """
 
 _ENTITIES = {

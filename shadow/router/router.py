@@ -120,6 +120,7 @@ class Router:
             answered = await answer
             phase, store, outcome = answered.phase, answered.store, "ok"
             mark_seconds, sync_seconds = answered.mark_seconds, answered.sync_seconds
+            here.entity.took(store, op.name, perf_counter() - began)
             return answered.value
         except asyncio.CancelledError:
             outcome = "cancelled"

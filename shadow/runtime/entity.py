@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any
 
 from shadow.compare.account import Account
@@ -17,6 +18,9 @@ from shadow_flags.routes import Routes, effective, uniform
 from shadow_flags.sources.base import Wanted
 
 _ALPHA = 0.05
+_RECENT = 1000
+_LIKE_WITH_LIKE = "find_one"
+_ENOUGH = 100
 
 
 class Entity:
@@ -26,6 +30,7 @@ class Entity:
         flag: the name under which flags know it (a pattern's entity, for a collection of a pattern).
         database, collection: where it lies in MongoDB.
         wanted: what flags last said.
+        latencies: what each store took for recent reads, in seconds.
         unsupported: calls that only legacy could serve, by name.
     """
 
@@ -42,6 +47,7 @@ class Entity:
         self.rehearsed = RateBound(_ALPHA)
         self.wanted = Wanted(routes=uniform(Phase.DUAL_WRITE), known=False)
         self.unsupported: dict[str, int] = {}
+        self.latencies = {"legacy": deque[float](maxlen=_RECENT), "new": deque[float](maxlen=_RECENT)}
         self._routes: tuple[Any, View | None, Routes] = (None, None, uniform(Phase.LEGACY))
 
     def routes(self, view: View) -> Routes:
@@ -62,6 +68,16 @@ class Entity:
         """Whether this call is among those that are compared."""
         rate = float(self.setting("sample_rate"))
         return rate >= 1.0 or random.random() < rate
+
+    def took(self, store: str, op: str, seconds: float) -> None:
+        """What a store took for a read, asked by a caller or for a comparison. One kind of read stands for all."""
+        if op == _LIKE_WITH_LIKE:
+            self.latencies[store].append(seconds)
+
+    def p99(self, store: str) -> float | None:
+        """The recent p99 of a store in seconds; None while too little was asked."""
+        recent = sorted(self.latencies[store])
+        return recent[int(0.99 * len(recent))] if len(recent) >= _ENOUGH else None
 
     def count_unsupported(self, name: str) -> None:
         """One more call that new does not serve."""

@@ -25,6 +25,9 @@ def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
             (entity.name, "rehearsed"): entity.rehearsed.compared,
             (entity.name, "rehearsal_mismatches"): entity.rehearsed.mismatches,
         }
+        for store in ("legacy", "new"):
+            if (p99 := entity.p99(store)) is not None:
+                found[entity.name, f"{store}_p99"] = p99
         for name, count in list(entity.unsupported.items()):
             found[entity.name, _UNSUPPORTED + name] = count
     return found
@@ -39,6 +42,7 @@ def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> 
     def rate(mismatches: str, compared: str) -> float | None:
         return upper_bound(total(mismatches), total(compared), _ALPHA) if total(compared) else None
 
+    slow, fast = facts.get("new_p99"), facts.get("legacy_p99")
     left = total("verify_missing") + total("verify_extra") + total("verify_different")
     return Evidence(
         backfill=state.backfill,
@@ -52,5 +56,6 @@ def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> 
         },
         mismatch_rate=rate("mismatches", "compared"),
         rehearsal_rate=rate("rehearsal_mismatches", "rehearsed"),
+        p99_ratio=slow[1] / fast[1] if slow and fast and fast[1] > 0 else None,
         verify_clean="verify_compared" in facts and left == 0,  # an empty collection is clean too
     )

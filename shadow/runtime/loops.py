@@ -12,10 +12,10 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 
-from shadow.compare.judge import Judge
+from shadow.compare.judge import Judge, Verdict
 from shadow.compare.report import Report
 from shadow.compare.samples import Sampler
-from shadow.compare.worker import Comparer, Limits
+from shadow.compare.worker import Comparer, Comparison, Limits
 from shadow.config import Settings
 from shadow.metrics.sink import Sink
 from shadow.protocol.handle import Handle
@@ -141,11 +141,15 @@ class Loop:
             if key is not None:
                 await self.repair(entity.name, key)
 
+        def told(comparison: Comparison, verdict: Verdict, seconds: float) -> None:
+            entity.took(comparison.asked, comparison.op, seconds)
+            report.verdict(comparison, verdict, seconds)
+
         return Comparer(
             account=entity.account,
             judge=Judge(is_open=marked, expiring=lambda _: False, pause=_PAUSE),
             limits=Limits(count=self.settings.protocol.compare_queue),
-            on_verdict=report.verdict,
+            on_verdict=told,
             on_mismatch=repair,
             on_error=report.error,
         )

@@ -114,6 +114,7 @@ postgres = "{self.postgres}"
 [gates]
 mismatch_rate = 0.5
 rehearsal_rate = 0.5
+p99_ratio = 100
 [entities.{ENTITY}]
 legacy = {{ mongo = "{self.database}.{ENTITY}" }}
 phase = "{phase}"
