@@ -221,7 +221,7 @@ class MemoryServer:
         old = max(self.now() - stale_after, self._born)
         touched = (m for m in self.open_of(entity) if m.key == key or m.key is None or key is None)
         return (
-            not any(m.opened_at <= old for m in touched)
+            not any(m.opened_at <= old or m.refused is not None for m in touched)
             and not self.open_debts(entity)
             and not any(self._doubtful(lease) for lease in self.leases.rows.values())
         )

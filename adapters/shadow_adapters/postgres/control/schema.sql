@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS shadow.mark (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 CREATE INDEX IF NOT EXISTS mark_open ON shadow.mark (entity, opened_at) WHERE closed_at IS NULL;
 CREATE INDEX IF NOT EXISTS mark_key ON shadow.mark (entity, substr(key, 1, 1024));
+CREATE INDEX IF NOT EXISTS mark_refused ON shadow.mark (entity) WHERE closed_at IS NULL AND refused IS NOT NULL;
 CREATE INDEX IF NOT EXISTS mark_closed ON shadow.mark (closed_at) WHERE closed_at IS NOT NULL;
 CREATE SEQUENCE IF NOT EXISTS shadow.outbox_seq;
 
@@ -152,6 +153,9 @@ BEGIN
     RETURN NOT EXISTS (SELECT FROM shadow.mark m
                         WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.opened_at <= stale_at
                           AND (m.key = p_key OR m.key IS NULL OR p_key IS NULL))
+       AND NOT EXISTS (SELECT FROM shadow.mark m  -- its writer has returned, however young the mark is
+                        WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.refused IS NOT NULL
+                          AND (m.key = p_key OR p_key IS NULL))
        AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
        AND NOT EXISTS (SELECT FROM shadow.process p
                         WHERE p.gone_at IS NULL
