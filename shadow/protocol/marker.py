@@ -98,7 +98,9 @@ class Marker:
         """
         if self._away() and self._unread(view):
             raise StoreDown("PostgreSQL is away")
-        budget = self._terms.mark_budget if self._unread(view) else self._terms.sync_timeout
+        # A write that is held looks up often enough to go on as soon as the lease has lapsed.
+        held = min(self._terms.sync_timeout, self._terms.lease / 4)
+        budget = self._terms.mark_budget if self._unread(view) else held
         if self._sender is None and not self._sending:
             await self._send_alone(marks, budget)
             return
