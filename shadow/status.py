@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from shadow.config import Settings
 from shadow.protocol.conductor import members
-from shadow.runtime.evidence import evidence
+from shadow.runtime.evidence import budgets, evidence
 from shadow_adapters.contract import Burden, EntityState, Fleet
 from shadow_adapters.postgres.control import PostgresControl
-from shadow_flags.gates import Budgets, blockers
+from shadow_flags.gates import blockers
 from shadow_flags.phases import Phase, neighbours
 from shadow_flags.steps import unaccounted
 
@@ -75,10 +75,8 @@ async def _entity(control: PostgresControl, settings: Settings, state: EntitySta
     if state.step is not None:
         why = unaccounted(members(state, fleet), state.epoch)
     elif ahead:
-        gates = settings.gates
-        budgets = Budgets(gates.mark_age_seconds, gates.mismatch_rate, gates.rehearsal_rate, gates.p99_ratio)
         facts = await control.facts(state.entity)
-        why = blockers(ahead[0], evidence(state, burden, fleet, facts), budgets)
+        why = blockers(ahead[0], evidence(state, burden, fleet, facts), budgets(settings.gates))
     age = 0.0 if burden.oldest_mark is None else fleet.now - burden.oldest_mark
     return EntityStatus(
         state.entity, state.phase, state.step, state.stage, state.backfill, burden, age, tuple(why), state.latch

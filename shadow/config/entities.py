@@ -93,7 +93,6 @@ class EntitySettings(Section):
     sample_rate: Fraction = 1.0
     rehearse: bool = True
     on_lapse: Literal["serve", "refuse"] = "serve"
-    group: str | None = None
     parents: list[str] = Field(default_factory=list)
 
     @model_validator(mode="before")

@@ -121,7 +121,7 @@ class TransactionUnit:
         if authority is not self._store:
             raise InvalidOperation(
                 f"one transaction cannot write {name}, whose authority is {authority}, together with entities whose "
-                f"authority is {self._store}: give them one group, so that they move as one"
+                f"authority is {self._store}: move these entities to the same phase"
             )
         return found
 

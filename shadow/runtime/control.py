@@ -22,7 +22,7 @@ from shadow.protocol.lane import Lane
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.settings import Terms
 from shadow.runtime.entity import Entity
-from shadow.runtime.evidence import evidence, seen
+from shadow.runtime.evidence import budgets, evidence, seen
 from shadow.runtime.identity import surely_gone, this_process
 from shadow.runtime.observer import Told
 from shadow.stores import mongo_client
@@ -32,7 +32,7 @@ from shadow_adapters.postgres.control import PostgresControl
 from shadow_adapters.postgres.layouts import Layout
 from shadow_adapters.postgres.pool import create_pool
 from shadow_adapters.postgres.records import PostgresRecords
-from shadow_flags.gates import Budgets, gates
+from shadow_flags.gates import gates
 from shadow_flags.phases import Phase
 from shadow_flags.sources.base import Source
 from shadow_flags.sources.static import StaticSource
@@ -210,9 +210,7 @@ class ControlThread:
 
     async def _blocked(self, state: EntityState, target: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         facts = await self._control.facts(state.entity)
-        given = self._settings.gates
-        budgets = Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio)
-        found = gates(target, evidence(state, burden, fleet, facts), budgets)
+        found = gates(target, evidence(state, burden, fleet, facts), budgets(self._settings.gates))
         for gate, why in found.items():
             self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
         return [why for why in found.values() if why]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shadow.compare.confidence import upper_bound
+from shadow.config import GatesSettings
 from shadow.runtime.entity import Entity
 from shadow_adapters.contract import Burden, EntityState, Fleet
-from shadow_flags.gates import Evidence
+from shadow_flags.gates import Budgets, Evidence
 
 _ALPHA = 0.05
 _UNSUPPORTED = "unsupported:"
@@ -31,6 +32,11 @@ def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
         for name, count in list(entity.unsupported.items()):
             found[entity.name, _UNSUPPORTED + name] = count
     return found
+
+
+def budgets(given: GatesSettings) -> Budgets:
+    """What the operator tolerates, from the configuration."""
+    return Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio)
 
 
 def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> Evidence:
