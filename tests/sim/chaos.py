@@ -54,6 +54,10 @@ class Chaos:
 
     def _break(self) -> None:
         process = self._chance.choice(self._world.living) if self._world.living else None
+        if self._world.scenario.sleeps:
+            if process is not None:
+                self._sleep(process)
+            return
         draw = self._chance.random()
         if draw < 0.15:
             self._restart(lose=self._chance.randint(0, self._world.server.log.pending))
@@ -85,6 +89,12 @@ class Chaos:
         self._world.note("PAUSE", *blocked, seconds)
         for loop in blocked:
             self._world.loop.pause(loop, seconds)
+
+    def _sleep(self, process: Process) -> None:
+        self._world.note("SLEEP", process.name)
+        for loop in (process.name, process.application.name):
+            self._world.loop.pause(loop, 7.0)
+        self._later(self._world.scenario.terms.lease + 0.2, self._forget)
 
     def _cut(self, process: Process, seconds: float) -> None:
         self._world.note("CUT from control", process.name, seconds)

@@ -50,6 +50,7 @@ class Scenario:
         queue: how long a client may wait for a connection before it sends, at most.
         deletes: how often a write deletes; appending is 5.
         forget: the operator declares lapsed processes dead.
+        sleeps: all that breaks is that a process sleeps for long, and is soon declared dead.
         keyless: there are writes whose record the server chooses.
         keys: how many records there are.
         terms: the protocol's times.
@@ -68,6 +69,7 @@ class Scenario:
     queue: float = 0.003
     deletes: int = 2
     forget: bool = False
+    sleeps: bool = False
     keyless: bool = False
     keys: int = 2
     terms: Terms = TERMS
@@ -80,7 +82,16 @@ NEW = Scenario(Phase.WRITE_NEW, (Phase.WRITE_NEW,), gap=0.8, faults=0.2, late=0.
 MOVES = Scenario(Phase.READ_NEW, (Phase.WRITE_NEW, Phase.READ_NEW), gap=0.4, faults=0.05, late=0.0, legacy_late=0.0)
 PAUSES = replace(MOVES, faults=0.5)
 FORGET = replace(
-    MOVES, start=Phase.WRITE_NEW, plan=(Phase.READ_NEW, Phase.WRITE_NEW), faults=0.5, forget=True, queue=0.1
+    MOVES,
+    start=Phase.WRITE_NEW,
+    plan=(Phase.READ_NEW, Phase.WRITE_NEW),
+    gap=0.2,
+    faults=0.1,
+    forget=True,
+    sleeps=True,
+    queue=0.15,
+    seconds=16.0,
+    terms=replace(TERMS, fence=2.5),
 )
 DEBTS = replace(MOVES, lossy=True, faults=0.2, gap=1.5, keys=3)
 FILL = Scenario(
