@@ -18,6 +18,7 @@ from shadow.router.answers import driver_exception, promise, unsupported_in
 from shadow.router.cursor import NewCursor, Opened
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
+from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, OutcomeUnknown, StoreDown
@@ -91,8 +92,13 @@ def _submit(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, 
     async def legacy() -> Any:
         return op.observed(await op.on_legacy())
 
+    one = op.record_id() if isinstance(op, ReadOp) else None
+
     async def new() -> Any:
         async with loop.pool.connection() as conn:
+            if one is not None:
+                record = await entity.engine.find_record(conn, key_of(one.id))
+                return None if record is None else decode(record)
             reply = await entity.engine.execute(conn, op.command())
         named = unsupported_in(reply)
         if named is not None:
