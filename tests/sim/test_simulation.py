@@ -17,7 +17,21 @@ from tests.sim.campaign import run, scenario_of
 from tests.sim.mutations import MUTATIONS, search
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("capture", "put_mark", "restart_debt", "debt_reads", "old_marks", "fail_wait", "bf_present", "fence_marks")
+QUICK = (
+    "capture",
+    "unsettled",
+    "put_mark",
+    "enter",
+    "upload_age",
+    "debt_gate",
+    "lapsed",
+    "fail_wait",
+    "hold",
+    "bf_present",
+    "fence_hold",
+)
+"""One of each rule, soon found."""
+
 PATH = os.pathsep.join([str(ROOT), str(ROOT / "adapters"), str(ROOT / "flags")])
 
 
