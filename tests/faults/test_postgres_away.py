@@ -213,7 +213,7 @@ async def test_a_process_that_starts_without_postgres_serves_legacy_with_its_jou
         things = client[site.database][ENTITY]
         await things.insert_one({"_id": "while away", "n": 2})
         await things.update_one({"_id": "before"}, {"$set": {"n": 3}})
-        assert (await things.find_one({"_id": "before"}))["n"] == 3
+        assert await things.find_one({"_id": "before"}) == {"_id": "before", "n": 3}
         assert site.journalled()[0] == {key_of("while away"), key_of("before")}
         await asyncio.to_thread(own_postgres.start)
         await site.quiet()
