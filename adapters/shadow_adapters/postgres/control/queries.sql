@@ -184,8 +184,11 @@ SELECT $1, u.entity, u.name, u.value, clock_timestamp()
 ON CONFLICT (entity, name, process) DO UPDATE SET value = excluded.value, at = excluded.at;
 
 -- name: facts
--- What the fleet has seen of an entity.
-SELECT name, sum(value) AS total, max(value) AS worst FROM shadow.fact WHERE entity = $1 GROUP BY name;
+-- What the fleet has seen of an entity. Calls that new does not serve count while a process that made them says so: with
+-- the release that makes them gone, they are.
+SELECT name, sum(value) AS total, max(value) AS worst FROM shadow.fact
+ WHERE entity = $1 AND (name NOT LIKE 'unsupported:%' OR at > clock_timestamp() - interval '10 minutes')
+ GROUP BY name;
 
 -- name: forget_facts
 -- A phase begins with a clean sheet.
