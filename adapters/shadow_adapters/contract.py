@@ -7,8 +7,8 @@ holds what the fleet must agree on: leases, phases, epochs, marks and debts.
 What every implementation must do, PostgreSQL's and the one in memory alike:
 
 * Each method of `Control` is one transaction. It raises `StoreDown` when nothing can be said; a caller may repeat it.
-* `mark` may commit asynchronously: a restart of the server may lose it. All others are durable when they return, and
-  everything committed before them on the same server is durable with them.
+* `mark`, `name`, `drop` and what a `SyncSession` does may commit asynchronously: a restart of the server may lose it. All
+  others are durable when they return, and everything committed before them on the same server is durable with them.
 * `mark`, `renew` and `join` never reopen a mark that was closed, however late they arrive.
 * A `SyncSession` holds its keys' locks from `capture` to `release`, or until its connection dies; if it dies, `put` and
   `close` have no effect after that.
@@ -318,9 +318,6 @@ class Control(Protocol):
 
     async def facts(self, entity: str) -> dict[str, tuple[float, float]]:
         """What the fleet has seen of an entity: name -> (sum over processes, worst of them)."""
-
-    async def forget_facts(self, entity: str) -> None:
-        """Begin with a clean sheet."""
 
     async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
         """Keep how far a job has come (JSON values only)."""

@@ -415,8 +415,6 @@ class ControlContract:
         await control.state_facts(me, {(ENTITY, "seen"): 2.0})
         await control.state_facts(uuid4(), {(ENTITY, "seen"): 5.0})
         assert await control.facts(ENTITY) == {"seen": (7.0, 5.0)}
-        await control.forget_facts(ENTITY)
-        assert await control.facts(ENTITY) == {}
 
     async def test_a_job_is_kept(self, backend: Backend) -> None:
         control, _, _ = await joined(backend)

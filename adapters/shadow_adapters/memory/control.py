@@ -277,13 +277,6 @@ class MemoryControl:
 
         return await self._run(work)
 
-    async def forget_facts(self, entity: str) -> None:
-        def work() -> None:
-            for fact in [f for f in self._server.facts.rows if f[0] == entity]:
-                self._server.facts.remove(fact)
-
-        await self._run(work)
-
     async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
         text = json.dumps(dict(state))
         await self._run(lambda: self._server.jobs.put((entity, job), text))

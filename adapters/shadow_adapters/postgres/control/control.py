@@ -231,10 +231,6 @@ class PostgresControl:
         async with self._durable.connection() as conn:
             return {r["name"]: (r["total"], r["worst"]) for r in await conn.fetch(sql.facts, entity)}
 
-    async def forget_facts(self, entity: str) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.forget_facts, entity)
-
     async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
         async with self._durable.connection() as conn:
             await conn.execute(sql.save_job, entity, job, json.dumps(dict(state)))

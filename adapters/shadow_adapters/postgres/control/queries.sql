@@ -190,10 +190,6 @@ SELECT name, sum(value) AS total, max(value) AS worst FROM shadow.fact
  WHERE entity = $1 AND (name NOT LIKE 'unsupported:%' OR at > clock_timestamp() - interval '10 minutes')
  GROUP BY name;
 
--- name: forget_facts
--- A phase begins with a clean sheet.
-DELETE FROM shadow.fact WHERE entity = $1;
-
 -- name: save_job
 -- How far a job has come.
 INSERT INTO shadow.job (entity, job, state) VALUES ($1, $2, $3)
