@@ -7,8 +7,8 @@ holds what the fleet must agree on: leases, phases, epochs, marks and debts.
 What every implementation must do, PostgreSQL's and the one in memory alike:
 
 * Each method of `Control` is one transaction. It raises `StoreDown` when nothing can be said; a caller may repeat it.
-* `mark`, `name`, `drop` and what a `SyncSession` does may commit asynchronously: a restart of the server may lose it. All
-  others are durable when they return, and everything committed before them on the same server is durable with them.
+* `mark`, `name`, `drop` and what a `SyncSession` does may commit asynchronously: a restart of the server may lose it.
+  All others are durable when they return, and everything committed before them on the same server is durable with them.
 * `mark`, `renew` and `join` never reopen a mark that was closed, however late they arrive.
 * A `SyncSession` holds its keys' locks from `capture` to `release`, or until its connection dies; if it dies, `put` and
   `close` have no effect after that.
