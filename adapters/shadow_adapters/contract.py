@@ -297,8 +297,11 @@ class Control(Protocol):
         """Note on these open marks, whose writes have settled, why the record is refused. They are due again later."""
 
     async def orphans(self, me: UUID, *, limit: int) -> list[OpenMark]:
-        """The oldest open marks that nobody else works on: of processes gone longer than the settling time ago, of the
-        outbox, refused ones that are due again, and those held in this process's own name."""
+        """The oldest open marks that nobody else works on, at least one for each key that has any.
+
+        They are of processes gone longer than the settling time ago, of the outbox, refused ones that are due again,
+        and those held in this process's own name.
+        """
 
     async def purge(self, older_than: float) -> int:
         """Delete marks closed more than so many seconds ago; returns how many."""

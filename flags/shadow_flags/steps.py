@@ -110,7 +110,7 @@ def decide(at: Standing, fence_limit: float) -> Decision:
         return Wait(missing)
     if at.stage is Stage.ANNOUNCE:
         if moves_authority(at.phase, at.step):
-            return Enter(Stage.FENCE) if not at.debts else Wait(["a debt is open"])
+            return _before_fence(at, fence_limit)
         if at.step is Phase.READ_NEW and at.phase is Phase.SHADOW_READ:
             return Enter(Stage.DRAIN)
     return _drain(at, at.step)
@@ -168,6 +168,17 @@ def _drain(at: Standing, step: Phase) -> Decision:
         if at.oldest_mark_age is not None and at.oldest_mark_age >= at.stage_age:
             return Wait([f"marks from before the announcement are open (oldest {at.oldest_mark_age:.1f} s)"])
     return Settle(step, "every process has acknowledged", moved=True)
+
+
+def _before_fence(at: Standing, limit: float) -> Decision:
+    """A fence holds calls until every mark is synced: it is not raised while that would take longer than it may."""
+    if at.debts:
+        return Wait(["a debt is open"])
+    if at.oldest_mark_age is not None and at.oldest_mark_age > limit / 2:
+        return Wait(
+            [f"the syncs lag behind: a mark has been open for {at.oldest_mark_age:.1f} s, a fence may take {limit:g} s"]
+        )
+    return Enter(Stage.FENCE)
 
 
 def _fence(at: Standing, step: Phase, limit: float) -> Decision:

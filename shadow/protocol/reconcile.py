@@ -29,6 +29,7 @@ _LIMIT = 1000
 _LONGEST_PAUSE = 30.0
 _IDENTITY = "identity"
 _IDENTITY_EVERY = 5.0
+_PATIENCE = 10
 
 
 class Reconciler:
@@ -65,27 +66,38 @@ class Reconciler:
         self._verify = verify
         self._identities: dict[str, str] = {}
         self._look_again = 0.0
+        self._synced = 0
+        self._chores_at = 0.0
         self._pause: dict[str, float] = {}
 
     async def run(self) -> None:
         """Reconcile for ever."""
         while True:
+            self._synced = 0
             try:
                 await self.turn()
             except (StoreError, TimeoutError):
                 pass
-            await asyncio.sleep(self._terms.renew / 2)
+            # Where new is the authority, every key comes this way: no pause while there are more.
+            await asyncio.sleep(self._terms.sync_delay if self._synced else self._terms.renew / 2)
 
     async def turn(self) -> None:
         """Look once for everything that is to be synced, owed or paid. Raises `StoreError`."""
         await self._own()
         await self._orphans()
-        if self._leads():
-            following = [entity for entity, view in self._views.items() if view.follows and view.known]
+        now = asyncio.get_running_loop().time()
+        if now >= self._chores_at:
+            await self._chores(self._leads())
+            self._chores_at = now + (self._terms.renew / 2 if self._leads() else self._terms.renew * _PATIENCE / 2)
+
+    async def _chores(self, leads: bool) -> None:
+        """What the conductor does; of which the others only pay debts that it has not paid for long."""
+        following = [entity for entity, view in self._views.items() if view.follows and view.known]
+        if leads:
             await self._recognize(following)
-            for entity in following:
-                await self._pay(entity)
             await self._control.purge(self._terms.retention)
+        for entity in following:
+            await self._pay(entity, 0.0 if leads else _PATIENCE * self._terms.renew)
 
     async def _own(self) -> None:
         loop = asyncio.get_running_loop()
@@ -133,10 +145,14 @@ class Reconciler:
             await self._sync(entity, list(orphans), orphans)
 
     def _nobodys(self, mark: OpenMark) -> bool:
-        """Whether memory does not take care of the mark already; marks of others are left to the conductor."""
+        """Whether memory does not take care of the mark already.
+
+        Marks of others are the conductor's, unless it seems unable: it may not reach legacy.
+        """
         if mark.id.owner == self._me:
             return not self._book.knows(mark.id.seq)
-        return self._leads()
+        now = self._now()
+        return self._leads() or (now is not None and now - mark.opened_at > _PATIENCE * self._terms.renew)
 
     async def _owe(self, keyless: Sequence[OpenMark]) -> None:
         """Nobody will ever name these marks' keys: the entity owes a verify since the oldest of them."""
@@ -153,6 +169,7 @@ class Reconciler:
         for start in range(0, len(keys), size):
             part = keys[start : start + size]
             outcome = await self._lane.sync(entity, part, {key: orphans[key] for key in part if key in orphans})
+            self._synced += len(outcome.done)
             if outcome.failed:
                 self._back_off(entity)
                 return
@@ -182,9 +199,9 @@ class Reconciler:
                 await self._control.save_job(entity, _IDENTITY, {"id": found})
             self._identities[entity] = found
 
-    async def _pay(self, entity: str) -> None:
+    async def _pay(self, entity: str, patience: float) -> None:
         debts: list[Debt] = await self._control.debts(entity)
         now = self._now()
-        payable = [debt.id for debt in debts if now is not None and now >= debt.payable_at]
+        payable = [debt.id for debt in debts if now is not None and now >= debt.payable_at + patience]
         if payable and (evidence := await self._verify(entity)) is not None:
             await self._control.pay(payable, evidence)

@@ -108,11 +108,15 @@ class Loop:
         return self._stores[entity]
 
     async def is_marked(self, entity: str, key: Key | None) -> bool:
-        """Whether a mark of the key (None: any of the entity) or a debt is open."""
+        """Whether a mark of the key (None: any of the entity) or a debt is open, or nothing follows any more.
+
+        A comparison may end after the step that gave the follower up: what differs then says nothing.
+        """
         sql = (
             "SELECT EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.closed_at IS NULL "
             "AND ($2::bytea IS NULL OR m.key IS NULL OR m.key = $2)) "
-            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
+            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL) "
+            "OR EXISTS (SELECT FROM shadow.entity e WHERE e.entity = $1 AND e.phase IN ('legacy', 'new'))"
         )
         async with self.pool.connection() as conn:
             return bool(await conn.fetchval(sql, entity, key))

@@ -128,7 +128,7 @@ class Chaos:
     def _forget(self) -> None:
         """The operator declares lapsed processes dead. One that may be alive only where new fences its writes."""
         world = self._world
-        if not world.scenario.forget or not world.server.up:
+        if not world.scenario.forget or not world.server.up or world.healed:
             return
         for lease in list(world.server.leases.rows.values()):
             if lease.gone_at is None and lease.expires_at < world.server.now():

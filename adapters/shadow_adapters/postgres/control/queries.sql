@@ -44,15 +44,20 @@ UPDATE shadow.mark AS m
  WHERE m.owner = c.owner AND m.seq = c.seq AND m.closed_at IS NULL;
 
 -- name: orphans
--- Open marks that nobody else works on, oldest first.
-SELECT m.owner, m.seq, m.entity, m.key, extract(epoch FROM m.opened_at)::float8 AS opened_at, m.refused, m.attempts
-  FROM shadow.mark m
- WHERE m.closed_at IS NULL
-   AND (m.due_at IS NULL OR m.due_at <= clock_timestamp())
-   AND (m.owner = $1 OR m.owner = '00000000-0000-0000-0000-000000000000' OR m.refused IS NOT NULL
-        OR EXISTS (SELECT FROM shadow.process p WHERE p.id = m.owner
-                      AND p.gone_at < clock_timestamp() - $2::float8 * interval '1 second'))
- ORDER BY m.opened_at LIMIT $3;
+-- Open marks that nobody else works on, oldest first. Of the marks of one key that any sync closes together, the oldest
+-- stands for all: a hot key's must not keep the others waiting.
+SELECT * FROM (
+    SELECT DISTINCT ON (m.entity, m.key, CASE WHEN m.owner = $1 OR m.key IS NULL OR m.refused IS NOT NULL THEN m.seq END)
+           m.owner, m.seq, m.entity, m.key, extract(epoch FROM m.opened_at)::float8 AS opened_at, m.refused, m.attempts
+      FROM shadow.mark m
+     WHERE m.closed_at IS NULL
+       AND (m.due_at IS NULL OR m.due_at <= clock_timestamp())
+       AND (m.owner = $1 OR m.owner = '00000000-0000-0000-0000-000000000000' OR m.refused IS NOT NULL
+            OR EXISTS (SELECT FROM shadow.process p WHERE p.id = m.owner
+                          AND p.gone_at < clock_timestamp() - $2::float8 * interval '1 second'))
+     ORDER BY m.entity, m.key, CASE WHEN m.owner = $1 OR m.key IS NULL OR m.refused IS NOT NULL THEN m.seq END,
+              m.opened_at) AS found
+ ORDER BY opened_at LIMIT $3;
 
 -- name: purge
 -- Forgets closed marks after the retention.
@@ -62,8 +67,9 @@ DELETE FROM shadow.mark m USING old WHERE m.owner = old.owner AND m.seq = old.se
 
 -- name: marked_since
 -- Keys of which a mark was open at any time since.
-SELECT DISTINCT key FROM shadow.mark
- WHERE entity = $1 AND key IS NOT NULL AND (closed_at IS NULL OR closed_at >= to_timestamp($2));
+SELECT key FROM shadow.mark WHERE entity = $1 AND key IS NOT NULL AND closed_at IS NULL
+UNION
+SELECT key FROM shadow.mark WHERE closed_at >= to_timestamp($2) AND entity = $1 AND key IS NOT NULL;
 
 -- name: burden
 -- What is open for an entity.

@@ -56,7 +56,8 @@ CREATE TABLE IF NOT EXISTS shadow.mark (
     PRIMARY KEY (owner, seq)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 CREATE INDEX IF NOT EXISTS mark_open ON shadow.mark (entity, opened_at) WHERE closed_at IS NULL;
-CREATE INDEX IF NOT EXISTS mark_key ON shadow.mark (entity, substr(key, 1, 1024));
+-- Of open marks only: a hot key leaves thousands of closed ones within the retention.
+CREATE INDEX IF NOT EXISTS mark_open_key ON shadow.mark (entity, substr(key, 1, 1024)) WHERE closed_at IS NULL;
 CREATE INDEX IF NOT EXISTS mark_refused ON shadow.mark (entity) WHERE closed_at IS NULL AND refused IS NOT NULL;
 CREATE INDEX IF NOT EXISTS mark_closed ON shadow.mark (closed_at) WHERE closed_at IS NOT NULL;
 CREATE SEQUENCE IF NOT EXISTS shadow.outbox_seq;
@@ -191,9 +192,11 @@ BEGIN
                s.opened_at IS NOT NULL AND NOT EXISTS (
                    SELECT FROM shadow.mark o
                     WHERE o.entity = p_entity AND substr(o.key, 1, 1024) = substr(w.wanted_key, 1, 1024)
-                      AND o.key = w.wanted_key AND (o.closed_at IS NULL OR o.closed_at >= s.opened_at)
+                      AND o.key = w.wanted_key AND o.closed_at IS NULL
                       AND NOT (o.owner = p_me AND o.seq IN (SELECT n.mine_seq FROM mine n
                                                              WHERE n.mine_key = w.wanted_key)))
+               AND NOT EXISTS (SELECT FROM shadow.mark o
+                                WHERE o.closed_at >= s.opened_at AND o.entity = p_entity AND o.key = w.wanted_key)
                AND NOT EXISTS (SELECT FROM shadow.mark o WHERE o.entity = p_entity AND o.closed_at IS NULL
                                   AND o.key IS NULL)
                AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
