@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 ENTITY = "things"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which something that must happen counts as never happening."""
 
 AGENTS_DDL = """

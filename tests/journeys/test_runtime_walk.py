@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from shadow import runtime
+from shadow.embedded import EmbeddedError, embedded_mongo
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient
 from shadow.runtime import Runtime
@@ -17,6 +20,8 @@ from shadow_adapters.bson.keys import key_of
 from tests.journeys.runtime_support import ENTITY, Site, running, until
 from tests.journeys.runtime_traffic import Traffic, Worker, percentile
 
+_PAUSE = 0.03
+"""Between the calls of a worker: new takes writes faster than legacy can follow, and a way back waits for legacy."""
 THERE_AND_BACK = [
     *("dual_write", "shadow_read", "read_new", "write_new"),
     *("read_new", "shadow_read", "dual_write", "legacy"),
@@ -25,8 +30,23 @@ TO_THE_END = ["dual_write", "shadow_read", "read_new", "write_new", "new"]
 
 
 @pytest.fixture
-async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
-    made = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn, table=getattr(request, "param", "") == "table")
+def fresh_mongo_uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A MongoDB of its own: the session's slows down with all that other tests have left in its log."""
+    if os.environ.get("SHADOW_TEST_MONGO"):
+        yield request.getfixturevalue("mongo_uri")
+        return
+    try:
+        server = embedded_mongo().start()
+    except EmbeddedError as error:
+        pytest.skip(str(error))
+    with server:
+        yield server.uri_for(f"t_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+async def site(tmp_path: Path, fresh_mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
+    table = getattr(request, "param", "") == "table"
+    made = Site(tmp_path, fresh_mongo_uri, postgres_dsn, postgres_dsn, table=table)
     await made.prepare()
     return made
 
@@ -38,7 +58,7 @@ async def traffic_on(site: Site, *, each: int = 2) -> AsyncIterator[Traffic]:
     workers = [Worker(f"motor {n}", motor, site.database, ENTITY, n) for n in range(each)]
     workers += [Worker(f"pymongo {n}", pymongo, site.database, ENTITY, 100 + n) for n in range(each)]
     try:
-        async with Traffic(workers) as traffic:
+        async with Traffic(workers, pause=_PAUSE) as traffic:
             yield traffic
     finally:
         motor.close()
@@ -84,6 +104,7 @@ async def balanced(found: Runtime) -> None:
         ),
     ],
 )
+@pytest.mark.timeout(500)
 async def test_a_walk_under_traffic_loses_nothing(site: Site, way: list[str], steps: int) -> None:
     async with running(site) as found, traffic_on(site) as traffic:
         await traffic.steps(steps)
