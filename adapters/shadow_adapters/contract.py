@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from shadow_adapters.failures import Refused
+
 Key = bytes
 Record = bytes
 
@@ -339,8 +341,12 @@ class Legacy(Protocol):
     async def read(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """The records of the keys that exist. Raises `StoreDown`."""
 
-    async def put(self, key: Key, record: Record | None) -> None:
-        """Replace, insert or delete. Raises `Refused`, `StoreDown` (surely not applied) or `OutcomeUnknown`."""
+    async def put(self, states: Mapping[Key, Record | None]) -> dict[Key, Refused]:
+        """Replace, insert or delete each; returns those that were refused, and why. All others were put.
+
+        Raises `StoreDown` (none will be applied any more), `OutcomeUnknown` (any of them may be), or `Refused` where
+        it cannot be said which record is at fault.
+        """
 
     async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]:
         """The next records in the order of their byte keys. Empty at the end."""

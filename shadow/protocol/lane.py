@@ -20,6 +20,7 @@ from shadow.protocol.sync import Outcome, Syncer, SyncObserver
 from shadow.protocol.view import View
 from shadow_adapters.contract import Control, Key, Legacy, MarkId
 from shadow_adapters.failures import StoreError
+from shadow_flags.phases import Store
 
 
 class Lane:
@@ -53,6 +54,7 @@ class Lane:
         self._workers: list[asyncio.Task[None]] = []
         self._unneeded: list[Held] = []
         self._dropping = False
+        self._followed: dict[tuple[str, Key], list[asyncio.Future[None]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -95,6 +97,20 @@ class Lane:
                 return True
         return False
 
+    async def follow(self, view: View, keys: Sequence[Key]) -> None:
+        """Sync the keys of a write on new, whose outbox has marked them, sooner than the reconciler would.
+
+        Where the view awaits syncs, the writer waits for them, or until the sync's time-out.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = []
+        for key in keys:
+            if self.queue.put(view.entity, key, urgent=view.awaits) and view.awaits:
+                waiting.append(loop.create_future())
+                self._followed.setdefault((view.entity, key), []).append(waiting[-1])
+        if waiting:
+            await asyncio.wait(waiting, timeout=self.terms.sync_timeout)
+
     def drop(self, marks: Sequence[Held]) -> None:
         """Close marks whose write changed nothing, unless other writes use them."""
         for held in marks:
@@ -131,9 +147,15 @@ class Lane:
     async def _work(self) -> None:
         while True:
             entity, keys = await self.queue.take(self.terms.sync_batch, self.terms.sync_delay)
-            keys = self.book.owing(entity, keys)  # another's sync was quicker, or a write is on its way and queues anew
-            if keys and self._views[entity].follows:
+            followed = [waiter for key in keys for waiter in self._followed.pop((entity, key), ())]
+            view = self._views[entity]
+            if view.authority is Store.LEGACY:  # another's sync was quicker, or a write is on its way and queues anew
+                keys = self.book.owing(entity, keys)
+            if keys and view.follows:
                 await self.sync(entity, keys)
+            for waiter in followed:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def _enqueue_after(self, rehearsal: Coroutine[None, None, None], marks: Sequence[Held]) -> None:
         try:

@@ -30,6 +30,7 @@ _LONGEST_PAUSE = 30.0
 _IDENTITY = "identity"
 _IDENTITY_EVERY = 5.0
 _PATIENCE = 10
+_GRACE = 2.5
 
 
 class Reconciler:
@@ -68,7 +69,7 @@ class Reconciler:
         self._look_again = 0.0
         self._synced = 0
         self._chores_at = 0.0
-        self._pause: dict[str, float] = {}
+        self._pause: dict[str, tuple[float, float]] = {}  # until when (loop time), and how long that is
 
     async def run(self) -> None:
         """Reconcile for ever."""
@@ -107,7 +108,7 @@ class Reconciler:
         for entity, key in self._book.due(loop.time(), self._terms.renew):
             by_entity[entity].append(key)
         for entity, keys in by_entity.items():
-            if self._views[entity].follows and loop.time() >= self._pause.get(entity, 0.0):
+            if self._views[entity].follows and loop.time() >= self._pause.get(entity, (0.0, 0.0))[0]:
                 await self._sync(entity, keys, {})
 
     async def _idle(self) -> None:
@@ -145,14 +146,16 @@ class Reconciler:
             await self._sync(entity, list(orphans), orphans)
 
     def _nobodys(self, mark: OpenMark) -> bool:
-        """Whether memory does not take care of the mark already.
+        """Whether nobody takes care of the mark already.
 
-        Marks of others are the conductor's, unless it seems unable: it may not reach legacy.
+        Marks of others are the conductor's, unless it seems unable: it may not reach legacy. The process of a writer on
+        new is about to sync the outbox's newest.
         """
         if mark.id.owner == self._me:
             return not self._book.knows(mark.id.seq)
         now = self._now()
-        return self._leads() or (now is not None and now - mark.opened_at > _PATIENCE * self._terms.renew)
+        patience = _GRACE * self._terms.sync_delay if self._leads() else _PATIENCE * self._terms.renew
+        return now is not None and now - mark.opened_at > patience
 
     async def _owe(self, keyless: Sequence[OpenMark]) -> None:
         """Nobody will ever name these marks' keys: the entity owes a verify since the oldest of them."""
@@ -166,19 +169,23 @@ class Reconciler:
 
     async def _sync(self, entity: str, keys: Sequence[Key], orphans: Mapping[Key, Sequence[MarkId]]) -> None:
         size = self._terms.sync_batch
+        failed = False
         for start in range(0, len(keys), size):
             part = keys[start : start + size]
             outcome = await self._lane.sync(entity, part, {key: orphans[key] for key in part if key in orphans})
             self._synced += len(outcome.done)
-            if outcome.failed:
-                self._back_off(entity)
-                return
-        self._pause.pop(entity, None)
+            failed = failed or bool(outcome.failed)
+            if failed and not outcome.done:
+                break  # the store is down; where only some fail, the others must not wait for them
+        if failed:
+            self._back_off(entity)
+        else:
+            self._pause.pop(entity, None)
 
     def _back_off(self, entity: str) -> None:
-        now = asyncio.get_running_loop().time()
-        last = max(self._pause.get(entity, now) - now, 0.0)
-        self._pause[entity] = now + min(max(2 * last, self._terms.renew / 2), _LONGEST_PAUSE)
+        _, last = self._pause.get(entity, (0.0, 0.0))
+        pause = min(max(2 * last, self._terms.renew / 2), _LONGEST_PAUSE)
+        self._pause[entity] = (asyncio.get_running_loop().time() + pause, pause)
 
     async def _recognize(self, entities: Sequence[str]) -> None:
         """Compare legacy's identity with the one that was known, now and then."""

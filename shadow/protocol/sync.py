@@ -28,8 +28,6 @@ from shadow_adapters.contract import Captured, Control, Key, Legacy, MarkId, Rec
 from shadow_adapters.failures import Refused, StoreDown, StoreError
 from shadow_flags.phases import Store
 
-_PUTS_AT_ONCE = 16
-
 
 class SyncObserver(Protocol):
     """Who is told of syncs: metrics and logs."""
@@ -189,29 +187,28 @@ class Syncer:
         return outcome
 
     async def _put_all(self, legacy: Legacy, puts: Mapping[Key, Held], captured: Captured) -> Outcome:
-        outcome = Outcome()
-        turns = asyncio.Semaphore(_PUTS_AT_ONCE)
+        try:
+            refused = await legacy.put({key: captured.records.get(key) for key in puts})
+        except (Refused, StoreDown) as error:
+            self._put_over(puts.values())
+            if isinstance(error, Refused):
+                raise
+            return Outcome(failed=dict.fromkeys(puts, str(error)))
+        except BaseException as error:
+            self._settle_puts(puts.values())
+            if not isinstance(error, Exception):
+                raise
+            return Outcome(failed=dict.fromkeys(puts, str(error)))
+        self._put_over(puts.values())
+        return Outcome(
+            done=set(puts) - set(refused), refused={key: f"{why.kind}: {why.reason}" for key, why in refused.items()}
+        )
 
-        async def put(key: Key, held: Held) -> None:
-            async with turns:
-                try:
-                    await legacy.put(key, captured.records.get(key))
-                    outcome.done.add(key)
-                except Refused as refusal:
-                    outcome.refused[key] = f"{refusal.kind}: {refusal.reason}"
-                except StoreDown as error:
-                    outcome.failed[key] = str(error)
-                except BaseException as error:
-                    self._settle_puts([held])
-                    outcome.failed[key] = str(error)
-                    if not isinstance(error, Exception):
-                        raise
-                    return
-                held.recorded = True
-                self._book.settle(held)
-
-        await asyncio.gather(*(put(key, held) for key, held in puts.items()))
-        return outcome
+    def _put_over(self, puts: Iterable[Held]) -> None:
+        """Nothing of the puts will be applied any more."""
+        for held in puts:
+            held.recorded = True
+            self._book.settle(held)
 
     def _settle_puts(self, puts: Iterable[Held]) -> None:
         """The puts may be applied at any time within the settling time: their marks stay open that long."""

@@ -18,7 +18,7 @@ class View:
     Attributes:
         authority: the store whose state is the truth.
         marks: a write leaves a mark first (where new is the authority, the outbox does it).
-        awaits: a write returns only after its sync.
+        awaits: a write returns only after its sync; on the way back from ``write_new`` too, so that legacy catches up.
         reads_new: new may answer reads.
         shadows: reads are made on the other store too.
         rehearses: writes are tried on new too, and rolled back.
@@ -63,7 +63,7 @@ def view_of(state: EntityState) -> View:
         step=step,
         authority=rules.authority,
         marks=legacy_rules and any(end.marks for end in ends),
-        awaits=legacy_rules and any(end.awaits_sync for end in ends),
+        awaits=any(end.awaits_sync for end in ends),
         reads_new=rules.reads is Store.NEW and step is not Phase.SHADOW_READ,
         shadows=rules.shadow_reads,
         rehearses=rules.rehearses and state.backfill == "done",

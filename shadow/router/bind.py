@@ -42,6 +42,11 @@ class Plan(Generic[R]):
     too_many: bool = False
 
 
+def named_keys(op: WriteOp[Any]) -> list[Key]:
+    """The keys that a write names by itself."""
+    return [key_of(target.id) for target in op.targets() if isinstance(target, Named)]
+
+
 async def plan(op: WriteOp[R], limit: int) -> Plan[R]:
     """Resolve the targets of a write. Raises what the driver raises for the look-ups."""
     targets = op.targets()

@@ -14,7 +14,7 @@ from shadow.protocol.view import View
 from shadow.protocol.writes import Fate, Spent, Write
 from shadow.protocol.writes import write as marked_write
 from shadow.router.answers import driver_exception
-from shadow.router.bind import Plan, plan
+from shadow.router.bind import Plan, named_keys, plan
 from shadow.router.reading import Answered, on_new
 from shadow.router.rehearsing import rehearsal
 from shadow.runtime.loops import Loop, LoopEntity
@@ -42,7 +42,10 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
         later = False
         try:
             if view.authority is Store.NEW:
-                return Answered(await on_new(loop, here.entity, op, write_fence(view)), "new", view.phase)
+                value = await on_new(loop, here.entity, op, write_fence(view))
+                if view.follows:
+                    await loop.lane.follow(view, named_keys(op))
+                return Answered(value, "new", view.phase)
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)
             refuse_lapsed(here, loop)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import random
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from shadow import runtime
-from shadow.embedded import EmbeddedError, embedded_mongo
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient
 from shadow.runtime import Runtime
@@ -20,8 +19,6 @@ from shadow_adapters.bson.keys import key_of
 from tests.journeys.runtime_support import ENTITY, Site, running, until
 from tests.journeys.runtime_traffic import Traffic, Worker, percentile
 
-_PAUSE = 0.03
-"""Between the calls of a worker: new takes writes faster than legacy can follow, and a way back waits for legacy."""
 THERE_AND_BACK = [
     *("dual_write", "shadow_read", "read_new", "write_new"),
     *("read_new", "shadow_read", "dual_write", "legacy"),
@@ -30,23 +27,9 @@ TO_THE_END = ["dual_write", "shadow_read", "read_new", "write_new", "new"]
 
 
 @pytest.fixture
-def fresh_mongo_uri(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A MongoDB of its own: the session's slows down with all that other tests have left in its log."""
-    if os.environ.get("SHADOW_TEST_MONGO"):
-        yield request.getfixturevalue("mongo_uri")
-        return
-    try:
-        server = embedded_mongo().start()
-    except EmbeddedError as error:
-        pytest.skip(str(error))
-    with server:
-        yield server.uri_for(f"t_{uuid.uuid4().hex[:12]}")
-
-
-@pytest.fixture
-async def site(tmp_path: Path, fresh_mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
+async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
     table = getattr(request, "param", "") == "table"
-    made = Site(tmp_path, fresh_mongo_uri, postgres_dsn, postgres_dsn, table=table)
+    made = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn, table=table)
     await made.prepare()
     return made
 
@@ -58,7 +41,7 @@ async def traffic_on(site: Site, *, each: int = 2) -> AsyncIterator[Traffic]:
     workers = [Worker(f"motor {n}", motor, site.database, ENTITY, n) for n in range(each)]
     workers += [Worker(f"pymongo {n}", pymongo, site.database, ENTITY, 100 + n) for n in range(each)]
     try:
-        async with Traffic(workers, pause=_PAUSE) as traffic:
+        async with Traffic(workers) as traffic:
             yield traffic
     finally:
         motor.close()
@@ -129,6 +112,38 @@ async def test_a_walk_under_traffic_loses_nothing(site: Site, way: list[str], st
         fences = [seconds for entity, seconds, moved in found.control.told.fences if moved]
         print(f"fences {[round(1e3 * each) for each in fences]} ms, {traffic.seen()}")
         print(f"comparisons {found.entities[ENTITY].account.balance()}")
+
+
+async def test_the_way_back_is_open_while_writes_never_pause(site: Site) -> None:
+    """PostgreSQL takes writes faster than legacy can: the syncs keep up, or the writers wait for them."""
+    async with running(site), AsyncMongoClient(site.mongo) as client:
+        things = client[site.database][ENTITY]
+        ledger = dict.fromkeys(range(2000), 0)
+        await things.insert_many([{"_id": n, "n": 0} for n in ledger])
+        await site.moved_to("dual_write")
+        await site.backfilled()
+        flooding = True
+
+        async def flood(first: int) -> None:
+            while flooding:
+                one = random.randrange(first, 2000, 24)
+                await things.update_one({"_id": one}, {"$inc": {"n": 1}})
+                ledger[one] += 1
+                found = await things.find_one({"_id": one})
+                assert found == {"_id": one, "n": ledger[one]}
+
+        async with asyncio.TaskGroup() as tasks:
+            for first in range(24):
+                tasks.create_task(flood(first))
+            for phase in ("shadow_read", "read_new", "write_new"):
+                await site.moved_to(phase)
+            await asyncio.sleep(4)
+            for phase in ("read_new", "shadow_read"):
+                await site.moved_to(phase)
+            flooding = False
+        await site.quiet()
+        records = await site.equal()
+        assert {decode(record)["_id"]: decode(record)["n"] for record in records.values()} == ledger
 
 
 async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(site: Site) -> None:

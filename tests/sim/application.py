@@ -150,6 +150,9 @@ class _Call:
         fence = write_fence(view)
         assert fence is not None
         await self._process.new.change_fenced(fence, self.key, lambda before: self._applied(before, "new"))
+        if view.follows:
+            named = [] if self._kind == "find" else [self.key]  # what names no key is left to the reconciler
+            await self._process.lane.follow(view, named)
 
     async def _unmarked(self, view: View) -> None:
         """A write that leaves no mark: where its outcome is unknown, it counts as in flight for the settling time."""

@@ -6,10 +6,11 @@ are the control server's own, so that a record and its marks change in one trans
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from shadow_adapters.contract import Fence, Key, Record
-from shadow_adapters.failures import EpochMoved, NotReadable, OutcomeUnknown, Refused
+from shadow_adapters.failures import EpochMoved, NotReadable, OutcomeUnknown, Refused, StoreDown
 from shadow_adapters.memory.network import Direct, Link
 from shadow_adapters.memory.server import MemoryServer
 
@@ -47,9 +48,17 @@ class MemoryLegacy:
         records = self._server.records
         return await self._link.call(lambda: {key: records[key] for key in keys if key in records}, changes=False)
 
-    async def put(self, key: Key, record: Record | None) -> None:
-        """Replace, insert or delete. Raises `StoreDown` or `OutcomeUnknown`."""
-        await self.change(key, lambda _: record)
+    async def put(self, states: Mapping[Key, Record | None]) -> dict[Key, Refused]:
+        """Replace, insert or delete each, at instants of their own. Raises `StoreDown` or `OutcomeUnknown`."""
+
+        async def one(key: Key, record: Record | None) -> None:
+            await self.change(key, lambda _: record)
+
+        puts = (one(key, record) for key, record in states.items())
+        errors = [found for found in await asyncio.gather(*puts, return_exceptions=True) if found is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, StoreDown)):  # what is unknown counts first
+            raise error
+        return {}
 
     async def change(self, key: Key, change: Change) -> Record | None:
         """One write of the application; the record after it. Raises `StoreDown` or `OutcomeUnknown`."""

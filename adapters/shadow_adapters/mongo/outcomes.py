@@ -56,8 +56,22 @@ def store_error(error: errors.PyMongoError) -> StoreError:
     if outcome_of(error) is Outcome.UNKNOWN:
         return OutcomeUnknown(what)
     if isinstance(error, errors.OperationFailure) and error.code is not None:
-        kind = _REFUSALS.get(error.code, "check")
-        return Refused(f"{what}, code {error.code}", kind=kind)
+        return _refused(what, error.code)
     if isinstance(error, errors.DocumentTooLarge):
         return Refused("the document is larger than MongoDB holds (16 MB)", kind="size")
     return StoreDown(what)
+
+
+def bulk_refusals(error: errors.BulkWriteError) -> dict[int, Refused]:
+    """The operations of an unordered bulk that the server refused, by their index.
+
+    Raises `OutcomeUnknown` where it does not say that the others will last.
+    """
+    details = error.details or {}
+    if details.get("writeConcernErrors"):
+        raise OutcomeUnknown("MongoDB: the write concern was not met") from None
+    return {each["index"]: _refused("MongoDB", each["code"]) for each in details.get("writeErrors", ())}
+
+
+def _refused(what: str, code: int) -> Refused:
+    return Refused(f"{what}, code {code}", kind=_REFUSALS.get(code, "check"))

@@ -5,14 +5,14 @@ Records come and go as raw BSON: nothing is decoded but ``_id``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient, ReadPreference
-from pymongo.errors import PyMongoError
+from pymongo import AsyncMongoClient, DeleteOne, ReadPreference, ReplaceOne
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -20,7 +20,8 @@ from shadow_adapters.bson.codec import CODEC, decode, encode
 from shadow_adapters.bson.keys import decode as decode_key
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Key, Record
-from shadow_adapters.mongo.outcomes import store_error
+from shadow_adapters.failures import Refused
+from shadow_adapters.mongo.outcomes import bulk_refusals, store_error
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument,
@@ -73,14 +74,19 @@ class MongoStore:
             found = await self._records.find({"_id": {"$in": [decode_key(key) for key in keys]}}).to_list(None)
         return dict(map(_keyed, found))
 
-    async def put(self, key: Key, record: Record | None) -> None:
-        """Replace, insert or delete. Raises `Refused`, `StoreDown` or `OutcomeUnknown`."""
+    async def put(self, states: Mapping[Key, Record | None]) -> dict[Key, Refused]:
+        """Replace, insert or delete each, in one command; the refused ones.
+
+        Raises `StoreDown`, `OutcomeUnknown`, or `Refused` where the driver does not say which record is at fault.
+        """
+        keys = list(states)
         async with _translated():
-            if record is None:
-                await self._records.delete_one({"_id": decode_key(key)})
-            else:
-                document = RawBSONDocument(record, _RAW)
-                await self._records.replace_one({"_id": document["_id"]}, document, upsert=True)
+            try:
+                await self._records.bulk_write([_put(key, states[key]) for key in keys], ordered=False)
+            except BulkWriteError as error:
+                refused = bulk_refusals(error)
+                return {keys[index]: refusal for index, refusal in refused.items()}
+        return {}
 
     async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]:
         """The next records in the order of their byte keys. Raises `StoreDown`."""
@@ -105,6 +111,13 @@ class MongoStore:
         async with _translated():
             armed = self._database.get_collection(ARMED, read_preference=ReadPreference.PRIMARY)
             return await armed.find_one({"_id": self._entity}) is not None
+
+
+def _put(key: Key, record: Record | None) -> DeleteOne | ReplaceOne[RawBSONDocument]:
+    if record is None:
+        return DeleteOne({"_id": decode_key(key)})
+    document = RawBSONDocument(record, _RAW)
+    return ReplaceOne({"_id": document["_id"]}, document, upsert=True)
 
 
 def _beyond(after: Key | None) -> dict[str, Any]:

@@ -45,18 +45,19 @@ UPDATE shadow.mark AS m
 
 -- name: orphans
 -- Open marks that nobody else works on, oldest first. Of the marks of one key that any sync closes together, the oldest
--- stands for all: a hot key's must not keep the others waiting.
+-- stands for all: a hot key's must not keep the others waiting. Among so many of the oldest only, whatever the backlog.
 SELECT * FROM (
-    SELECT DISTINCT ON (m.entity, m.key, CASE WHEN m.owner = $1 OR m.key IS NULL OR m.refused IS NOT NULL THEN m.seq END)
-           m.owner, m.seq, m.entity, m.key, extract(epoch FROM m.opened_at)::float8 AS opened_at, m.refused, m.attempts
-      FROM shadow.mark m
-     WHERE m.closed_at IS NULL
-       AND (m.due_at IS NULL OR m.due_at <= clock_timestamp())
-       AND (m.owner = $1 OR m.owner = '00000000-0000-0000-0000-000000000000' OR m.refused IS NOT NULL
-            OR EXISTS (SELECT FROM shadow.process p WHERE p.id = m.owner
-                          AND p.gone_at < clock_timestamp() - $2::float8 * interval '1 second'))
-     ORDER BY m.entity, m.key, CASE WHEN m.owner = $1 OR m.key IS NULL OR m.refused IS NOT NULL THEN m.seq END,
-              m.opened_at) AS found
+    SELECT DISTINCT ON (o.entity, o.key, CASE WHEN o.owner = $1 OR o.key IS NULL OR o.refused IS NOT NULL THEN o.seq END)
+           o.owner, o.seq, o.entity, o.key, extract(epoch FROM o.opened_at)::float8 AS opened_at, o.refused, o.attempts
+      FROM (SELECT m.* FROM shadow.mark m
+             WHERE m.closed_at IS NULL
+               AND (m.due_at IS NULL OR m.due_at <= clock_timestamp())
+               AND (m.owner = $1 OR m.owner = '00000000-0000-0000-0000-000000000000' OR m.refused IS NOT NULL
+                    OR EXISTS (SELECT FROM shadow.process p WHERE p.id = m.owner
+                                  AND p.gone_at < clock_timestamp() - $2::float8 * interval '1 second'))
+             ORDER BY m.opened_at LIMIT 5 * $3) AS o
+     ORDER BY o.entity, o.key, CASE WHEN o.owner = $1 OR o.key IS NULL OR o.refused IS NOT NULL THEN o.seq END,
+              o.opened_at) AS found
  ORDER BY opened_at LIMIT $3;
 
 -- name: purge
