@@ -46,21 +46,32 @@ class Account:
         self._sink = sink
         self._lock = Lock()
         self._sampled = 0
+        self._all_ended = 0
         self._ended = dict.fromkeys(Part, 0)
+        self._published: dict[str, int] = {}
 
     def sample(self) -> None:
         """One more comparison was taken on."""
         with self._lock:
             self._sampled += 1
-        self._sink.add(COMPARISONS, (self._entity, "sampled"))
 
     def end(self, part: Part) -> None:
         """One comparison has ended. Raises `ValueError` if more would have ended than were sampled."""
         with self._lock:
-            if sum(self._ended.values()) >= self._sampled:
+            if self._all_ended >= self._sampled:
                 raise ValueError(f"{self._entity}: a comparison ended twice")
+            self._all_ended += 1
             self._ended[part] += 1
-        self._sink.add(COMPARISONS, (self._entity, part.value))
+
+    def publish(self) -> None:
+        """Advance the metric to the account: now and then, since samples are taken on the caller's path."""
+        with self._lock:
+            now = {"sampled": self._sampled} | {part.value: count for part, count in self._ended.items()}
+            fresh = {name: count - self._published.get(name, 0) for name, count in now.items()}
+            self._published = now
+        for name, amount in fresh.items():
+            if amount:
+                self._sink.add(COMPARISONS, (self._entity, name), amount)
 
     def balance(self) -> Balance:
         """The account now, consistent in itself."""

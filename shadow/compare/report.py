@@ -30,9 +30,10 @@ class Report:
         self._sampler = sampler
         self._bound = bound
 
-    def verdict(self, comparison: Comparison, verdict: Verdict, seconds: float) -> None:
-        """A comparison was made; the store that was asked took so many seconds."""
-        self._sink.observe(COMPARED_SECONDS, (self._entity, comparison.op, comparison.asked), seconds)
+    def verdict(self, comparison: Comparison, verdict: Verdict, seconds: float | None) -> None:
+        """A comparison was made; the store took so many seconds, where it was asked for this alone."""
+        if seconds is not None:
+            self._sink.observe(COMPARED_SECONDS, (self._entity, comparison.op, comparison.asked), seconds)
         if verdict.conclusive:
             self._bound.observe(verdict.state is State.CONFIRMED)
         found, state = verdict.difference, verdict.state

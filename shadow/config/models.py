@@ -71,7 +71,7 @@ class ProtocolSettings(Section):
     queue_keys: PositiveInt = 100_000
     queue_bytes: PositiveInt = 64 * MEBIBYTE
     sync_batch: PositiveInt = 100
-    sync_delay_ms: PositiveInt = 20
+    sync_delay_ms: PositiveInt = 50
     mark_retention_seconds: PositiveFloat = 3600.0
     backfill_chunk: PositiveInt = 500
     compare_queue: PositiveInt = 1000

@@ -114,6 +114,10 @@ class ReadOp(Op[R]):
         """The driver's own result for the record of `record_id`."""
         raise NotImplementedError(f"{self.name} is not a read of one record")
 
+    def as_record(self, result: R) -> Record | None:
+        """The record that a result of `record_id` stands for; raises what encoding it raises."""
+        raise NotImplementedError(f"{self.name} is not a read of one record")
+
     @abstractmethod
     def id(self) -> Any | None:
         """The ``_id`` (wrapped in `Named`) if the filter fixes it by equality, else None."""

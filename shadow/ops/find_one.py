@@ -44,6 +44,9 @@ class FindOneOp(DriverRead[Any]):
     def of_record(self, record: Record | None) -> Any:
         return None if record is None else bson.decode(record, self.driver.codec)
 
+    def as_record(self, result: Any) -> Record | None:
+        return None if result is None else bson.encode(result, codec_options=self.driver.codec)
+
     @cached_property
     def _command(self) -> Command:
         filter, *args = self.args

@@ -6,6 +6,7 @@ A key that finds the queue full is not queued; its mark stays open and the recon
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from shadow_adapters.contract import Key
 
@@ -15,7 +16,7 @@ class SyncQueue:
 
     def __init__(self, max_keys: int, max_bytes: int) -> None:
         self._waiting: dict[str, dict[Key, None]] = {}
-        self._urgent = False
+        self._urgent = asyncio.Event()
         self._max_keys = max_keys
         self._max_bytes = max_bytes
         self._arrived = asyncio.Event()
@@ -33,7 +34,8 @@ class SyncQueue:
             waiting[key] = None
             self.keys += 1
             self.bytes += len(key)
-        self._urgent = self._urgent or urgent
+        if urgent:
+            self._urgent.set()
         self._arrived.set()
         return True
 
@@ -48,24 +50,12 @@ class SyncQueue:
             while not self.keys:
                 self._arrived.clear()
                 await self._arrived.wait()
-            if not self._urgent:
-                self._arrived.clear()
-                await self._linger(delay)
+            if not self._urgent.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await self._urgent.wait()
             if self.keys:
                 return self._pop(limit)
-
-    async def _linger(self, delay: float) -> None:
-        end = asyncio.get_running_loop().time() + delay
-        while not self._urgent:
-            left = end - asyncio.get_running_loop().time()
-            if left <= 0:
-                return
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return
 
     def _pop(self, limit: int) -> tuple[str, list[Key]]:
         entity = next(iter(self._waiting))
@@ -77,5 +67,6 @@ class SyncQueue:
         self.bytes -= sum(map(len, keys))
         if waiting:
             self._waiting[entity] = waiting  # behind the others: no entity starves another
-        self._urgent = self._urgent and self.keys > 0
+        if not self.keys:
+            self._urgent.clear()
         return entity, keys

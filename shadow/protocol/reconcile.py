@@ -30,7 +30,7 @@ _LONGEST_PAUSE = 30.0
 _IDENTITY = "identity"
 _IDENTITY_EVERY = 5.0
 _PATIENCE = 10
-_GRACE = 2.5
+_GRACE = 1.5
 
 
 class Reconciler:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import bson
 
-from shadow.compare.worker import Comparison, outcome
+from shadow.compare.kinds import RECORD
+from shadow.compare.worker import Comparison, Together, outcome
 from shadow.ops.base import Op, ReadOp
 from shadow.ops.find import FindOp
 from shadow.protocol import reads
@@ -20,7 +20,7 @@ from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
-from shadow_adapters.contract import Fence, Key
+from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import CommandFailure, OutcomeUnknown, StoreDown
 from shadow_flags.buckets import bucket, query_bucket
 from shadow_flags.phases import PHASES, Rules, Store
@@ -56,7 +56,7 @@ async def read(here: LoopEntity, loop: Loop, op: ReadOp[R]) -> Answered[R]:
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error
     if view.shadows and place.phase(view).shadow_reads and entity.sampled():
-        _submit(here, loop, op, view, place.key, store, op.observed(value))
+        _observe(here, loop, op, view, place.key, store, value)
     return Answered(value, store, view.phase)
 
 
@@ -85,19 +85,49 @@ def _wants_new(loop: Loop, place: _Place, view: View) -> bool:
     return place.phase(view).reads is Store.NEW and not loop.node.membership.surely_lapsed()
 
 
-def _submit(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, store: Store, observed: Any) -> None:
+def _observe(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, store: Store, value: Any) -> None:
+    """Keep what the caller got, before it can be changed, and compare it."""
+    one = op.record_id()
+    try:
+        kept = op.observed(value) if one is None else op.as_record(value)
+    except Exception:  # types of the caller's own may have no way back to BSON
+        here.comparer.unobservable()
+    else:
+        _submit(here, loop, op, view, key, store, kept, None if one is None else _together(here, loop, store))
+
+
+def _together(here: LoopEntity, loop: Loop, store: Store) -> Together:
+    """How the store that did not answer is asked for many records."""
+    if store is Store.NEW:
+        return loop.store(here.entity.name).read
+
+    async def new(keys: Sequence[Key]) -> Mapping[Key, Record]:
+        async with loop.pool.connection() as conn:
+            return await here.entity.engine.find_records(conn, keys)
+
+    return new
+
+
+def _submit(
+    here: LoopEntity,
+    loop: Loop,
+    op: Any,
+    view: View,
+    key: Key | None,
+    store: Store,
+    observed: Any,
+    together: Together | None = None,
+) -> None:
     """Ask the other store the same, off the caller's path."""
     entity = here.entity
 
     async def legacy() -> Any:
         return op.observed(await op.on_legacy())
 
-    one = op.record_id() if isinstance(op, ReadOp) else None
-
     async def new() -> Any:
         async with loop.pool.connection() as conn:
-            if one is not None:
-                record = await entity.engine.find_record(conn, key_of(one.id))
+            if together is not None and key is not None:
+                record = await entity.engine.find_record(conn, key)
                 return None if record is None else decode(record)
             reply = await entity.engine.execute(conn, op.command())
         named = unsupported_in(reply)
@@ -113,7 +143,7 @@ def _submit(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, 
     here.comparer.submit(
         Comparison(
             op=op.name,
-            call=promise(op.command(), key is not None),
+            call=RECORD if together else promise(op.command(), key is not None),
             key=key,
             sampled_at=asyncio.get_running_loop().time(),
             answer=observed,
@@ -121,7 +151,8 @@ def _submit(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None, 
             asked="new" if store is Store.LEGACY else "legacy",
             ask=new if store is Store.LEGACY else legacy,
             reread=again,
-            size=_size(observed),
+            size=len(observed) if isinstance(observed, bytes) else _size(observed),
+            together=together,
         )
     )
 
@@ -140,27 +171,28 @@ class _Place:
     A query over many keys has the bucket of its own normalized text, so that it always goes the same way.
     """
 
+    __slots__ = ("_bucket", "_entity", "_op", "key")
+
     def __init__(self, entity: Entity, op: Any) -> None:
         self._entity = entity
         self._op = op
+        self._bucket: int | None = None
+        self.key: Key | None = None  # known once a route was asked
 
-    @functools.cached_property
-    def key(self) -> Key | None:
-        """The byte key of the record that the read names."""
+    def phase(self, view: View) -> Rules:
+        """The rules of the phase that the read's bucket may use under a view."""
+        if self._bucket is None:
+            self._bucket = self._find()
+        return PHASES[self._entity.routes(view).phases[self._bucket]]
+
+    def _find(self) -> int:
         named = self._op.id()
-        return None if named is None else key_of(named.id)
-
-    @functools.cached_property
-    def _bucket(self) -> int:
-        if self.key is not None:
+        if named is not None:
+            self.key = key_of(named.id)
             return bucket(self._entity.flag, self.key)
         command = self._op.command()
         text = bson.encode({"q": command.get("filter") or command.get("pipeline"), "s": command.get("sort")})
         return query_bucket(self._entity.flag, text)
-
-    def phase(self, view: View) -> Rules:
-        """The rules of the phase that the read's bucket may use under a view."""
-        return PHASES[self._entity.routes(view).phases[self._bucket]]
 
 
 async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:

@@ -52,9 +52,10 @@ async def _rehearse(here: LoopEntity, loop: Loop, op: Any, result: Any, marks: S
     if here.rehearsing >= _AT_ONCE:
         return Part.SHED
     here.rehearsing += 1
-    comparison = _comparison(op, op.observed(result))
+    comparison = _comparison(op, None)
     began = asyncio.get_running_loop().time()
     try:
+        comparison = _comparison(op, op.observed(result))  # which a caller's own types may make impossible
         async with asyncio.timeout(_TIMEOUT):
             tried = await outcome(lambda: _try(here, loop, op))
     except Exception as error:

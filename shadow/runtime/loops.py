@@ -145,8 +145,9 @@ class Loop:
             if key is not None:
                 await self.repair(entity.name, key)
 
-        def told(comparison: Comparison, verdict: Verdict, seconds: float) -> None:
-            entity.took(comparison.asked, comparison.op, seconds)
+        def told(comparison: Comparison, verdict: Verdict, seconds: float | None) -> None:
+            if seconds is not None:
+                entity.took(comparison.asked, comparison.op, seconds)
             report.verdict(comparison, verdict, seconds)
 
         return Comparer(
@@ -177,6 +178,7 @@ class Loop:
         """End Shadow in this loop. What is queued stays marked."""
         for each in self.entities.values():
             await each.comparer.close()
+            each.entity.account.publish()
         await self.lane.stop()
         self.node.forget(self.lane, [each.handle for each in self.entities.values()])
         await self.control.disconnect()
@@ -189,6 +191,7 @@ class Loop:
             while True:
                 await asyncio.sleep(_FLUSH)
                 for each in self.entities.values():
+                    each.entity.account.publish()
                     try:
                         await each.report.flush()
                     except Exception:  # counted by the sampler; samples must not end the watch

@@ -7,7 +7,7 @@ import gc
 import itertools
 import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,14 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from shadow.compare.account import Account, Part
 from shadow.compare.judge import Judge, Verdict
 from shadow.compare.kinds import QUERY, RECORD, Call, State
-from shadow.compare.worker import Comparer, Comparison, Limits
+from shadow.compare.worker import Comparer, Comparison, Limits, Together
 from shadow.metrics.prometheus import PrometheusSink
+from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.bson.keys import key_of
-from shadow_adapters.contract import Key
+from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, StoreDown
+
+UNSAID = object()
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Bench:
         self.registry = CollectorRegistry()
         self.account = Account("agents", PrometheusSink(self.registry))
         self.verdicts: list[Verdict] = []
+        self.seconds: list[float | None] = []
         self.repaired: list[Key | None] = []
         self.errors: list[BaseException] = []
         self.asked: list[Key | None] = []
@@ -47,10 +51,14 @@ class Bench:
             account=self.account,
             judge=Judge(is_open=self.is_open, expiring=lambda _: self.expiring, pause=0.0),
             limits=self.limits,
-            on_verdict=lambda _, verdict, __: self.verdicts.append(verdict),
+            on_verdict=self.on_verdict,
             on_mismatch=self.on_mismatch,
             on_error=lambda _, error: self.errors.append(error),
         )
+
+    def on_verdict(self, _: Comparison, verdict: Verdict, seconds: float | None) -> None:
+        self.verdicts.append(verdict)
+        self.seconds.append(seconds)
 
     async def is_open(self, key: Key | None) -> bool:
         self.asked.append(key)
@@ -78,11 +86,14 @@ class Bench:
         size: int = 1,
         age: float = 0.0,
         run: Callable[[], Awaitable[Any]] | None = None,
+        answer: Any = UNSAID,
+        together: Together | None = None,
     ) -> bool:
         sampled_at = asyncio.get_running_loop().time() - age
-        answer = _next(self.authority)
+        answer = _next(self.authority) if answer is UNSAID else answer
+        ask = run or self.ask
         return self.comparer.submit(
-            Comparison("find_one", call, key, sampled_at, answer, True, "new", run or self.ask, self.reread, size)
+            Comparison("find_one", call, key, sampled_at, answer, True, "new", ask, self.reread, size, together)
         )
 
     async def judged(self, **how: Any) -> State | None:
@@ -277,6 +288,8 @@ async def test_the_account_closes_whatever_happens() -> None:
     assert balance.open == 0
     assert balance.sampled == 300 == balance.compared + balance.shed + balance.errored + balance.expired
     assert min(balance.compared, balance.shed, balance.errored, balance.expired) > 0
+    bench.account.publish()
+    bench.account.publish()  # what was published is not added again
     measured = Counter(
         {
             each.labels["part"]: int(each.value)
@@ -286,6 +299,44 @@ async def test_the_account_closes_whatever_happens() -> None:
         }
     )
     assert measured == Counter(sampled=300, **bench.parts())
+
+
+async def test_records_are_asked_for_together() -> None:
+    stored = {key_of(n): encode({"_id": n, "n": n}) for n in range(20)}
+    asked: list[int] = []
+
+    async def together(keys: Sequence[Key]) -> Mapping[Key, Record]:
+        asked.append(len(keys))
+        return {key: stored[key] for key in keys if key in stored}
+
+    changed, gone = encode({"_id": 7, "n": 8}), key_of(99)
+    bench = Bench([decode(changed)], [decode(stored[key_of(7)])])
+
+    async def alone() -> Any:
+        return decode(stored[key_of(0)])
+
+    for n in range(20):
+        key = key_of(n)
+        answer = changed if n == 7 else stored[key]
+        bench.submit(key=key, answer=answer, run=alone, together=together)
+    bench.submit(key=gone, answer=None, together=together)
+    await bench.comparer.drain()
+    assert asked == [20], "one is asked for alone, the others in one statement"
+    assert bench.parts() == {"compared": 21}
+    assert [verdict.state for verdict in bench.verdicts if verdict.difference] == [State.CONFIRMED]
+    assert bench.repaired == [key_of(7)]
+    assert [seconds is None for seconds in bench.seconds] == [False] + [True] * 20
+
+
+async def test_a_store_that_fails_to_answer_for_many_is_an_error_of_each() -> None:
+    async def together(keys: Sequence[Key]) -> Mapping[Key, Record]:
+        raise StoreDown("away")
+
+    bench = Bench([A], [A])
+    for _ in range(5):
+        bench.submit(answer=encode(A), together=together)
+    await bench.comparer.drain()
+    assert bench.parts() == {"compared": 1, "errored": 4} and len(bench.errors) == 4
 
 
 def test_a_comparison_cannot_end_twice() -> None:

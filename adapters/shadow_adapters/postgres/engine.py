@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
@@ -98,6 +98,10 @@ class Engine:
         if row is None or not row[0]:
             raise NotReadable(self.entity)
         return None if row[1] is None else layout.record(row[2:])
+
+    async def find_records(self, conn: Connection, keys: Sequence[Key]) -> dict[Key, Record]:
+        """The records of those keys that have one, under no terms. Raises `StoreDown`."""
+        return await self.layout.read(conn, keys)
 
     async def open(self, conn: Connection, command: dict[str, Any], fence: Fence | None = None) -> FindCursor:
         """A ``find`` as a cursor (`shadow.ops.base.Cursor`), whose memory does not grow with the result.
