@@ -308,6 +308,9 @@ class Control(Protocol):
     async def purge(self, older_than: float) -> int:
         """Delete marks closed more than so many seconds ago; returns how many."""
 
+    async def rest_outbox(self, entity: str) -> bool:
+        """Where the entity is in phase ``new``, mark no more of its writes. Whether that is so now; else ask again."""
+
     async def marked_since(self, entity: str, since: float) -> frozenset[Key]:
         """Keys of which a mark was open at any time since, closed ones included."""
 

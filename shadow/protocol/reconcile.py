@@ -24,6 +24,7 @@ from shadow.protocol.settings import Terms
 from shadow.protocol.view import View
 from shadow_adapters.contract import Control, Debt, Key, Legacy, MarkId, NewDebt, OpenMark
 from shadow_adapters.failures import StoreError
+from shadow_flags.phases import Phase
 
 _LIMIT = 1000
 _LONGEST_PAUSE = 30.0
@@ -67,6 +68,7 @@ class Reconciler:
         self._verify = verify
         self._identities: dict[str, str] = {}
         self._look_again = 0.0
+        self._resting: set[str] = set()  # outboxes that have nothing to do any more
         self._synced = 0
         self._chores_at = 0.0
         self._pause: dict[str, tuple[float, float]] = {}  # until when (loop time), and how long that is
@@ -97,8 +99,14 @@ class Reconciler:
         if leads:
             await self._recognize(following)
             await self._control.purge(self._terms.retention)
+            await self._rest()
         for entity in following:
             await self._pay(entity, 0.0 if leads else _PATIENCE * self._terms.renew)
+
+    async def _rest(self) -> None:
+        for entity, view in self._views.items():
+            if view.phase is Phase.NEW and entity not in self._resting and await self._control.rest_outbox(entity):
+                self._resting.add(entity)
 
     async def _own(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ how an entity came to its phase.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -112,4 +113,5 @@ async def _fill_new(conn: Any, records: list[dict[str, Any]]) -> None:
     await conn.execute("TRUNCATE shadow.mark")
     await conn.execute("UPDATE shadow.debt SET paid_at = now()")
     await conn.execute("CREATE TABLE bench_sql (k text PRIMARY KEY, doc jsonb NOT NULL)")
-    await conn.execute("INSERT INTO bench_sql SELECT 'k' || i, '{\"n\": 1}' FROM generate_series(0, 1999) AS i")
+    rows = [(each["_id"], json.dumps(each)) for each in records]
+    await conn.executemany("INSERT INTO bench_sql VALUES ($1, $2)", rows)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from shadow_adapters.contract import (
@@ -23,7 +24,7 @@ from shadow_adapters.contract import (
     Upload,
 )
 from shadow_adapters.failures import Refused, StoreDown
-from tests.contract.control_backends import ENTITY, TOO_LONG, Backend, InMemory, InPostgres
+from tests.contract.control_backends import ENTITY, TOO_LONG, Backend, InMemory, InPostgres, SmallTable
 
 K1, K2, K3 = b"k1", b"k2", b"k3"
 NOTHING = Upload()
@@ -560,6 +561,17 @@ class ControlContract:
         await session.release()
         assert await open_ids(control, me) == []
 
+    async def test_the_outbox_rests_in_new_only(self, backend: Backend) -> None:
+        control, me, _ = await joined(backend)
+        await step_to(control, "write_new", move_term=True)
+        assert not await control.rest_outbox(ENTITY)
+        await backend.write_new(2, K1, b"marked")
+        assert [mark.key for mark in await control.orphans(me, limit=10)] == [K1]
+        await step_to(control, "new")
+        assert await control.rest_outbox(ENTITY) and await control.rest_outbox(ENTITY)
+        await backend.write_new(2, K2, b"not marked")
+        assert [mark.key for mark in await control.orphans(me, limit=10)] == [K1]
+
     async def test_alone_means_no_other_mark_since(self, backend: Backend) -> None:
         control, me, _ = await joined(backend)
         other = uuid4()
@@ -669,3 +681,13 @@ class TestPostgres(ControlContract):
         started = await InPostgres.start(postgres_dsn)
         yield started
         await started.stop()
+
+    async def test_the_outbox_waits_for_nobody_to_rest(self, backend: InPostgres, postgres_dsn: str) -> None:
+        control, _, _ = await joined(backend)
+        await step_to(control, "new")
+        other = await asyncpg.connect(postgres_dsn)
+        async with other.transaction():
+            await other.execute(f"LOCK TABLE {SmallTable.table} IN ROW EXCLUSIVE MODE")
+            assert not await control.rest_outbox(ENTITY)
+        await other.close()
+        assert await control.rest_outbox(ENTITY)

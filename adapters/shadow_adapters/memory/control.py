@@ -234,6 +234,9 @@ class MemoryControl:
 
         return await self._run(work)
 
+    async def rest_outbox(self, entity: str) -> bool:
+        return await self._run(lambda: self._server.entities.rows[entity].phase == "new")
+
     async def marked_since(self, entity: str, since: float) -> frozenset[Key]:
         def work() -> frozenset[Key]:
             rows = [m for m in self._server.marks.rows.values() if m.entity == entity]

@@ -66,9 +66,9 @@ class Call:
         return Gate("shadow.enter($1, $2)", (fence.entity, fence.epoch), EpochMoved)
 
     @asynccontextmanager
-    async def savepoint(self, wanted: bool) -> AsyncIterator[None]:
-        """Inside a transaction, where ``wanted``: an error in the block undoes the block and not the transaction."""
-        if wanted and self.conn.is_in_transaction():
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Inside a transaction: an error in the block undoes the block and not the transaction."""
+        if self.conn.is_in_transaction():
             async with self.conn.transaction():
                 yield
         else:

@@ -8,8 +8,7 @@ that comes back in a transaction is rolled back, and one whose query was cancell
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -32,21 +31,13 @@ class Pool:
         self._slots = asyncio.Semaphore(max_size)
         self._closed = False
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for the length of the block.
+    def connection(self) -> Loan:
+        """A connection for the length of an ``async with`` block.
 
         Waits for one without a limit; the caller sets it. Raises `StoreDown` when none can be made; what the block
         raises passes unchanged.
         """
-        async with self._slots:
-            conn = await self._take()
-            try:
-                yield conn
-            except BaseException as error:
-                await self._give_back(conn, broken=not isinstance(error, Exception) or is_lost(error))
-                raise
-            await self._give_back(conn, broken=False)
+        return Loan(self)
 
     async def open(self) -> Connection:
         """A connection that the pool does not count, for the caller to keep and close. Raises `StoreDown`."""
@@ -85,6 +76,34 @@ class Pool:
             conn.terminate()
             return
         self._idle.append(conn)
+
+
+class Loan:
+    """A connection that is given back at the end of its block. A class, for a generator would cost more than a query's
+    parsing."""
+
+    __slots__ = ("_conn", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        await self._pool._slots.acquire()
+        try:
+            self._conn = await self._pool._take()
+        except BaseException:
+            self._pool._slots.release()
+            raise
+        return self._conn
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        broken = error is not None and (not isinstance(error, Exception) or is_lost(error))
+        try:
+            await self._pool._give_back(self._conn, broken=broken)
+        finally:
+            self._pool._slots.release()
 
 
 async def create_pool(dsn: str, *, min_size: int, max_size: int, role: str, asynchronous_commit: bool) -> Pool:

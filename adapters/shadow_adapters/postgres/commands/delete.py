@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Final
 
 from shadow_adapters.failures import CommandFailure, Refused
@@ -24,7 +25,7 @@ async def delete(call: Call, command: Mapping[str, Any]) -> Reply:
     n, errors = 0, []
     for index, statement in enumerate(command["deletes"]):
         try:
-            async with call.savepoint(len(command["deletes"]) > 1):
+            async with call.savepoint() if len(command["deletes"]) > 1 else nullcontext():
                 n += await _delete(call, statement)
         except (CommandFailure, Refused) as error:
             errors.append(write_error(index, invalid(error) if isinstance(error, Refused) else error))

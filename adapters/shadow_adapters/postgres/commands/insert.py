@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -71,8 +72,9 @@ class _Insert:
         if not part:
             return
         try:
-            async with self._call.savepoint(self._several):
-                await insert_rows(self._call, [numbered[1:] for numbered in part], absent=False)
+            rows = [numbered[1:] for numbered in part]
+            async with self._call.savepoint() if self._several else nullcontext():
+                await insert_rows(self._call, rows, absent=False)
             self.n += len(part)
         except Refused as refused:
             if len(part) == 1:

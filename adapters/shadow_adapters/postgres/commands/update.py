@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Final
 
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.limits import checked_record
 from shadow_adapters.bson.match import is_condition
+from shadow_adapters.bson.paths import SCALARS
 from shadow_adapters.bson.update import Update, check_update, upsert_seed
 from shadow_adapters.bson.update.paths import application_order
 from shadow_adapters.contract import Key
@@ -34,7 +36,7 @@ async def update(call: Call, command: Mapping[str, Any]) -> Reply:
     errors: list[Reply] = []
     for index, statement in enumerate(command["updates"]):
         try:
-            async with call.savepoint(len(command["updates"]) > 1):
+            async with call.savepoint() if len(command["updates"]) > 1 else nullcontext():
                 found, touched, created = await _update(call, statement)
         except CommandFailure as failure:
             errors.append(write_error(index, failure))
@@ -53,9 +55,7 @@ async def update(call: Call, command: Mapping[str, Any]) -> Reply:
 async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, Document | None]:
     """The numbers found and modified, and the document that an upsert created."""
     check_fields(statement, "update.updates", _STATEMENT, _REFUSED)
-    filter, change, multi = document(statement, "q"), check_update(statement["u"]), bool(statement.get("multi"))
-    if multi and change.is_replacement:
-        raise CommandFailure(9, "multi update is not supported for replacement-style update")
+    filter, multi = document(statement, "q"), bool(statement.get("multi"))
     key = named_key(filter)
     fields = _set_fields(statement["u"]) if key is not None else None
     if key is not None and fields is not None:
@@ -64,6 +64,9 @@ async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, D
             return 1, int(outcome == CHANGED), None
         if outcome == NOT_FOUND and not statement.get("upsert"):
             return 0, 0, None
+    change = check_update(statement["u"])
+    if multi and change.is_replacement:
+        raise CommandFailure(9, "multi update is not supported for replacement-style update")
     while True:
         n, modified = await _apply(call, filter, change, multi=multi)
         if n or not statement.get("upsert"):
@@ -73,11 +76,18 @@ async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, D
             return 1, 0, created
 
 
-def _set_fields(change: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The fields of an update that sets top-level fields and does nothing else, in the order of their application."""
-    fields = change.get("$set")
-    if len(change) != 1 or not fields or any("." in name or name == "_id" for name in fields):
+def _set_fields(change: Any) -> Mapping[str, Any] | None:
+    """The fields of an update that sets top-level fields and does nothing else, in the order of their application.
+
+    Names that are plain words and values that hold no others need no other check. Raises `CommandFailure`.
+    """
+    fields = change.get("$set") if isinstance(change, dict) and len(change) == 1 else None
+    if not fields or not isinstance(fields, dict) or any("." in name or name == "_id" for name in fields):
         return None
+    if not all(name.isidentifier() and type(value) in SCALARS for name, value in fields.items()):
+        check_update(change)
+    if len(fields) == 1:
+        return fields
     return {name: fields[name] for name in sorted(fields, key=lambda name: application_order((name,)))}
 
 

@@ -28,7 +28,7 @@ from shadow_adapters.contract import (
 )
 from shadow_adapters.failures import StoreDown
 from shadow_adapters.postgres.control.connections import DOWN, Connection, Connections
-from shadow_adapters.postgres.control.queries import sql
+from shadow_adapters.postgres.control.queries import outbox_name, sql
 from shadow_adapters.postgres.control.session import PostgresSession, PutTable
 
 CONDUCTOR_LOCK = 0x5AD0_C04D
@@ -204,6 +204,10 @@ class PostgresControl:
         async with self._durable.connection() as conn:
             done = await conn.execute(sql.purge, older_than)
         return int(done.rpartition(" ")[2])
+
+    async def rest_outbox(self, entity: str) -> bool:
+        async with self._durable.connection() as conn:
+            return bool(await conn.fetchval(f"SELECT shadow.{outbox_name(entity)}_rest()"))
 
     async def marked_since(self, entity: str, since: float) -> frozenset[Key]:
         async with self._durable.connection() as conn:

@@ -35,14 +35,20 @@ def schema_statements() -> list[str]:
     return [(_FOLDER / "schema.sql").read_text(), samples_ddl()]
 
 
+def outbox_name(entity: str) -> str:
+    """The name of an entity's outbox: its triggers and functions begin with it."""
+    return "outbox_" + hashlib.sha256(entity.encode()).hexdigest()[:16]
+
+
 def outbox_statements(entity: str, layout: KeyedTable) -> list[str]:
     """The trigger that marks every change of the entity's table while new is the authority.
 
     It runs in the writer's own transaction, whoever the writer is. SECURITY DEFINER with a fixed search path, so that a
     writer needs no rights on the control schema. TRUNCATE owes a debt. Rows that a sync puts while legacy is the
-    authority are not marked.
+    authority are not marked. In phase ``new``, from which no way leads back, a second function lets the trigger rest,
+    so that writes do not pay for it for ever; it gives up at once where somebody works on the table.
     """
-    name = "outbox_" + hashlib.sha256(entity.encode()).hexdigest()[:16]
+    name = outbox_name(entity)
     literal = "'" + entity.replace("'", "''") + "'"
     is_authority = f"EXISTS (SELECT FROM shadow.entity e WHERE e.entity = {literal} AND e.phase = 'write_new')"
     mark = (
@@ -70,8 +76,22 @@ BEGIN
     END IF;
     RETURN NULL;
 END $outbox$"""
+    rest = f"""
+CREATE OR REPLACE FUNCTION shadow.{name}_rest() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $rest$
+BEGIN
+    IF NOT EXISTS (SELECT FROM shadow.entity e WHERE e.entity = {literal} AND e.phase = 'new') THEN
+        RETURN false;
+    END IF;
+    ALTER TABLE {layout.table} DISABLE TRIGGER {name};
+    ALTER TABLE {layout.table} DISABLE TRIGGER {name}_truncate;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END $rest$"""
     return [
         function,
+        rest,
         f"CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {layout.table} "
         f"FOR EACH ROW EXECUTE FUNCTION shadow.{name}()",
         f"CREATE OR REPLACE TRIGGER {name}_truncate AFTER TRUNCATE ON {layout.table} "

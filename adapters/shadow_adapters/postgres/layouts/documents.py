@@ -24,7 +24,7 @@ from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreEr
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
-from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, SET_FUNCTION, Patch, table_function
+from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, Patch, table_function
 from shadow_adapters.postgres.layouts.projection import project
 from shadow_adapters.postgres.layouts.terms import Index
 from shadow_adapters.postgres.pool import Connection
@@ -59,6 +59,7 @@ class DocumentsLayout(Layout):
         self._gin_index = _beside(table, "q").rpartition(".")[2]
         self.indexes: tuple[Index, ...] = ()
         self._prepared = False
+        self._outcomes: dict[int, str] = {}  # by the number of the first parameter
         self._resolver = DocumentsResolver()
 
     @property
@@ -84,7 +85,6 @@ class DocumentsLayout(Layout):
             f"REFERENCES {self.table} (k) ON DELETE CASCADE)",
             f"CREATE INDEX IF NOT EXISTS {self._term_index} ON {self.term_table} (k)",
             *NUMBER_FUNCTIONS,
-            SET_FUNCTION,
             table_function(self.set_function, self.table),
         ]
 
@@ -140,15 +140,21 @@ class DocumentsLayout(Layout):
         return [ScanPart("true", "t.k", () if after is None else (after,))]
 
     def patch(self, id: bytes, fields: Mapping[str, Any], first: int) -> Patch | None:
-        if any(index.unique for index in self.indexes):
+        if self.indexes and any(index.unique for index in self.indexes):
             return None
         names = [name.encode() for name in fields]
         elements = [encode({name: value})[4:-1] for name, value in fields.items()]
         if sum(map(len, elements)) > LARGEST:
             return None
-        numbers = ", ".join(f"${first + i}" for i in range(3))
-        outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
-        return Patch("", outcome, [id, names, elements, project(fields), self.version])
+        return Patch("", self._outcome(first), [id, names, elements, project(fields), self.version])
+
+    def _outcome(self, first: int) -> str:
+        outcome = self._outcomes.get(first)
+        if outcome is None:
+            numbers = ", ".join(f"${first + i}" for i in range(3))
+            outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
+            self._outcomes[first] = outcome
+        return outcome
 
     # -- unique terms
 

@@ -24,53 +24,6 @@ class Patch(NamedTuple):
 LARGEST: Final = 32768
 """Largest record, in bytes, that is patched in place: PL/pgSQL is slow on long values."""
 
-SET_FUNCTION: Final = """
-CREATE OR REPLACE FUNCTION shadow_documents.bson_set(doc bytea, names bytea[], elements bytea[]) RETURNS bytea
-LANGUAGE plpgsql IMMUTABLE STRICT AS $$
-DECLARE
-    at integer := 4;
-    run integer := 4;
-    start integer;
-    kind integer;
-    hit integer;
-    left_over integer := cardinality(names);
-    body bytea := '';
-BEGIN
-    WHILE left_over > 0 AND at < octet_length(doc) - 1 LOOP
-        start := at;
-        at := at + 1 + position('\\x00'::bytea IN substring(doc FROM at + 2));
-        hit := array_position(names, substring(doc FROM start + 2 FOR at - start - 2));
-        kind := get_byte(doc, start);
-        at := at + CASE
-            WHEN kind IN (1, 9, 17, 18) THEN 8
-            WHEN kind IN (2, 13, 14) THEN 4 + shadow_documents.bson_int(doc, at)
-            WHEN kind IN (3, 4, 15) THEN shadow_documents.bson_int(doc, at)
-            WHEN kind = 5 THEN 5 + shadow_documents.bson_int(doc, at)
-            WHEN kind IN (6, 10, 127, 255) THEN 0
-            WHEN kind = 7 THEN 12
-            WHEN kind = 8 THEN 1
-            WHEN kind = 16 THEN 4
-            WHEN kind = 19 THEN 16
-        END;
-        IF at IS NULL THEN
-            RETURN NULL;
-        ELSIF hit IS NOT NULL THEN
-            body := body || substring(doc FROM run + 1 FOR start - run) || elements[hit];
-            names[hit] := NULL;
-            left_over := left_over - 1;
-            run := at;
-        END IF;
-    END LOOP;
-    body := body || substring(doc FROM run + 1 FOR octet_length(doc) - 1 - run);
-    FOR i IN 1 .. cardinality(names) LOOP
-        IF names[i] IS NOT NULL THEN
-            body := body || elements[i];
-        END IF;
-    END LOOP;
-    RETURN shadow_documents.bson_length(octet_length(body) + 5) || body || '\\x00'::bytea;
-END $$"""
-"""The document with the elements in the places of the fields of their names, new ones behind, in the order given."""
-
 NUMBER_FUNCTIONS: Final = [
     """
 CREATE OR REPLACE FUNCTION shadow_documents.bson_int(doc bytea, at integer) RETURNS integer
@@ -90,31 +43,83 @@ CHANGED: Final = 2
 
 
 def table_function(name: str, table: str) -> str:
-    """The function that sets fields of one document of a table.
+    """The function that sets fields of one document of a table: in their places, new ones behind, in the order given.
 
-    It returns `NOT_FOUND`, `UNCHANGED` or `CHANGED`, or null where the document is not one to be patched.
+    It returns `NOT_FOUND`, `UNCHANGED` or `CHANGED`, or null where the document is not one to be patched. Where an old
+    value had fields of its own, their paths are taken out of ``q``. The row is not locked first, which would be a write
+    of its own: if another writer was quicker, the version that was read is no more, and all begins anew.
     """
     return f"""
 CREATE OR REPLACE FUNCTION {name}(key bytea, names bytea[], elements bytea[], fresh jsonb, known integer)
 RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    place tid;
     old bytea;
-    new bytea;
+    paths jsonb;
+    new bytea := '';
+    size integer;
+    at integer := 4;
+    run integer := 4;
+    start integer;
+    kind integer;
+    hit integer;
+    changed CONSTANT bytea[] := names;
+    found_names integer := 0;
+    nested boolean := false;
 BEGIN
-    SELECT t.doc INTO old FROM {table} AS t WHERE t.k = key FOR UPDATE;
-    IF NOT FOUND THEN
+    SELECT t.ctid, t.doc, t.q INTO place, old, paths FROM {table} AS t WHERE t.k = key;
+    size := octet_length(old) - 1;
+    IF size IS NULL THEN
         RETURN {NOT_FOUND};
-    ELSIF octet_length(old) > {LARGEST} THEN
+    ELSIF size >= {LARGEST} THEN
         RETURN NULL;
     END IF;
-    new := shadow_documents.bson_set(old, names, elements);
+    WHILE at < size LOOP
+        start := at;
+        at := at + 1 + position('\\x00'::bytea IN substring(old FROM at + 2));
+        kind := get_byte(old, start);
+        hit := array_position(names, substring(old FROM start + 2 FOR at - start - 2));
+        at := at + CASE
+            WHEN kind IN (1, 9, 17, 18) THEN 8
+            WHEN kind IN (2, 13, 14) THEN 4 + shadow_documents.bson_int(old, at)
+            WHEN kind = 16 THEN 4
+            WHEN kind IN (3, 4, 15) THEN shadow_documents.bson_int(old, at)
+            WHEN kind = 5 THEN 5 + shadow_documents.bson_int(old, at)
+            WHEN kind IN (6, 10, 127, 255) THEN 0
+            WHEN kind = 7 THEN 12
+            WHEN kind = 8 THEN 1
+            WHEN kind = 19 THEN 16
+        END;
+        IF at IS NULL THEN
+            RETURN NULL;
+        ELSIF hit IS NOT NULL THEN
+            new := new || substring(old FROM run + 1 FOR start - run) || elements[hit];
+            nested := nested OR kind IN (3, 4);
+            run := at;
+            found_names := found_names + 1;
+            EXIT WHEN found_names = cardinality(names);
+            names[hit] := NULL;
+        END IF;
+    END LOOP;
+    new := new || substring(old FROM run + 1 FOR size - run);
+    IF found_names < cardinality(names) THEN
+        FOR i IN 1 .. cardinality(names) LOOP
+            IF names[i] IS NOT NULL THEN
+                new := new || elements[i];
+            END IF;
+        END LOOP;
+    END IF;
+    new := shadow_documents.bson_length(octet_length(new) + 5) || new || '\\x00'::bytea;
     IF new = old THEN
         RETURN {UNCHANGED};
-    ELSIF new IS NOT NULL THEN
-        UPDATE {table} AS t SET doc = new, v = known, q = t.q - ARRAY(
-            SELECT path FROM jsonb_object_keys(t.q) AS path
-            WHERE convert_to(split_part(path, '.', 1), 'UTF8') = ANY(names)) || fresh WHERE t.k = key;
+    END IF;
+    IF nested THEN
+        paths := paths - ARRAY(SELECT path FROM jsonb_object_keys(paths) AS path
+                                WHERE convert_to(split_part(path, '.', 1), 'UTF8') = ANY(changed));
+    END IF;
+    UPDATE {table} AS t SET doc = new, v = known, q = paths || fresh WHERE t.ctid = place AND t.k = key;
+    IF FOUND THEN
         RETURN {CHANGED};
     END IF;
-    RETURN NULL;
+    RETURN {name}(key, changed, elements, fresh, known);
 END $$"""

@@ -24,6 +24,7 @@ from bson.int64 import Int64
 
 from shadow_adapters.bson import keys
 
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _LONGEST = 256
 _GREATEST = 1.7976931348623157e308
 _EXACT = 1 << 53
@@ -38,7 +39,7 @@ def project(document: Mapping[str, Any]) -> str:
     for name, value in document.items():
         if name != "_id" or isinstance(value, dict):
             _walk(found, name, value)
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(found)
 
 
 def _walk(found: dict[str, list[Atom]], path: str, value: Any) -> None:
@@ -49,7 +50,8 @@ def _walk(found: dict[str, list[Atom]], path: str, value: Any) -> None:
             _walk(found, f"{path}.{name}", field)
     elif kind is list:
         for element in value:
-            if type(element) is dict or type(element) is list or type(element) is DBRef:
+            kind = type(element)
+            if kind is dict or kind is list or kind is DBRef:
                 _walk(found, path, element)
             else:
                 atoms.append(atom(element))
@@ -73,12 +75,16 @@ def atom(value: Any) -> Atom:
 
 def text_atom(value: str) -> str:
     """The atom of a string."""
+    if len(value) <= _LONGEST and "\0" not in value:
+        return value
     end = value.find("\0", 0, _LONGEST)
     return value[: end if end >= 0 else _LONGEST]
 
 
 def number_atom(value: Any) -> Atom:
     """The atom of a number."""
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return value
     if type(value) is not float and type(value) is not Decimal128 and -_EXACT <= value <= _EXACT:
         return int(value)
     exact = value.to_decimal() if type(value) is Decimal128 else value
