@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from bson import ObjectId
 
@@ -23,6 +24,7 @@ def cases(world: World) -> Iterator[Case]:
         yield _find(world, phase)
         yield _update(world, phase)
         yield _insert(world, phase)
+    yield _behind_a_row(world)
     yield _hot(world)
     yield _many(world)
     yield _find(world, "shadow_read")
@@ -64,6 +66,18 @@ def _insert(world: World, phase: str) -> Case:
         lambda n: shadow.insert_one(record(n) | {"_id": ObjectId()}),
         partial(world.drained, phase),
     )
+
+
+def _behind_a_row(world: World) -> Case:
+    """What ``dual_write update_one`` is held against: the bare driver behind one round trip that leaves a row."""
+    bare, conn = world.bare.bench.plain, world.quick
+
+    async def behind(n: int) -> None:
+        await conn.execute("INSERT INTO bench_rows VALUES ($1, $2, now())", uuid4(), f"k{n % RECORDS}")
+        await bare.update_one({"_id": f"k{n % RECORDS}"}, {"$set": {"n": time.time_ns()}})
+
+    update = _update(world, "dual_write")
+    return Case("dual_write round trip", update.bare, behind)
 
 
 def _hot(world: World) -> Case:

@@ -34,7 +34,8 @@ class World:
 
     bare: Any  # the driver's own client
     shadow: Any  # the façade's
-    postgres: Any  # a bare asyncpg connection, asynchronous commit off
+    postgres: Any  # a bare asyncpg connection
+    quick: Any  # another, whose commits do not wait for the disk, as marks do not
     runtime: runtime.Runtime
 
     async def drained(self, phase: str) -> None:
@@ -63,7 +64,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
         shadow = AsyncMongoClient(mongo.uri)
         for phase in PHASES:
             await shadow.bench[phase].find_one({"_id": "k0"})
-        yield World(bare, shadow, conn, runtime.current())
+        quick = await asyncpg.connect(postgres.dsn, server_settings={"synchronous_commit": "off", "jit": "off"})
+        yield World(bare, shadow, conn, quick, runtime.current())
+        await quick.close()
         await shadow.close()
         await bare.close()
         await asyncio.to_thread(runtime.uninstall)
@@ -112,6 +115,7 @@ async def _fill_new(conn: Any, records: list[dict[str, Any]]) -> None:
             await layout.insert_absent(conn, entity.name, 1, states)
     await conn.execute("TRUNCATE shadow.mark")
     await conn.execute("UPDATE shadow.debt SET paid_at = now()")
+    await conn.execute("CREATE TABLE bench_rows (id uuid PRIMARY KEY, key text NOT NULL, at timestamptz NOT NULL)")
     await conn.execute("CREATE TABLE bench_sql (k text PRIMARY KEY, doc jsonb NOT NULL)")
     rows = [(each["_id"], json.dumps(each)) for each in records]
     await conn.executemany("INSERT INTO bench_sql VALUES ($1, $2)", rows)
