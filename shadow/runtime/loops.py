@@ -29,7 +29,7 @@ from shadow_adapters.mongo.store import MongoStore
 from shadow_adapters.postgres.control import PostgresControl
 from shadow_adapters.postgres.layouts import Layout
 from shadow_adapters.postgres.pool import Pool, create_pool
-from shadow_adapters.postgres.samples import NewSample, insert_samples
+from shadow_adapters.postgres.samples import NewSample, insert_samples, note_repaired
 
 _FLUSH = 1.0
 _PAUSE = 0.05
@@ -49,6 +49,7 @@ class LoopEntity:
         self.report = report
         self.rehearsals = rehearsals
         self.rehearsing = 0
+        self.repaired: set[Key] = set()  # since the samples were stored last
 
 
 class Loop:
@@ -73,6 +74,7 @@ class Loop:
         )
         self.lane: Lane = node.new_lane(self.control, self._stores.__getitem__)
         self._guard: asyncio.Task[None] | None = None
+        self._repairs: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, settings: Settings, node: Node, layouts: Mapping[str, Layout], sink: Sink) -> Loop:
@@ -172,13 +174,35 @@ class Loop:
         marks = await self.lane.marker.mark(handle.view, [key])
         for held in marks:
             self.lane.book.settle(held)
-        self.lane.enqueue(marks)
+        chore = asyncio.get_running_loop().create_task(self._repaired(entity, key, marks))
+        self._repairs.add(chore)
+        chore.add_done_callback(self._repairs.discard)
+
+    async def _repaired(self, entity: str, key: Key, marks: Sequence[Held]) -> None:
+        """Once the key is synced, have its samples say so; where that takes too long they stay as they are."""
+        if await self.lane.synced(marks, asyncio.get_running_loop().time() + self.node.terms.settle):
+            self.entities[entity].repaired.add(key)
+
+    async def _flush(self, here: LoopEntity) -> None:
+        """Publish the account, store samples, then note which of them are repaired. Raises what the store raises."""
+        here.entity.account.publish()
+        repaired, here.repaired = here.repaired, set()
+        try:
+            await here.report.flush()
+            if repaired:
+                async with self.pool.connection() as conn:
+                    await note_repaired(conn, here.entity.name, list(repaired))
+        except BaseException:
+            here.repaired |= repaired
+            raise
 
     async def close(self) -> None:
         """End Shadow in this loop. What is queued stays marked."""
         for each in self.entities.values():
             await each.comparer.close()
             each.entity.account.publish()
+        for chore in self._repairs:
+            chore.cancel()
         await self.lane.stop()
         self.node.forget(self.lane, [each.handle for each in self.entities.values()])
         await self.control.disconnect()
@@ -191,9 +215,8 @@ class Loop:
             while True:
                 await asyncio.sleep(_FLUSH)
                 for each in self.entities.values():
-                    each.entity.account.publish()
                     try:
-                        await each.report.flush()
+                        await self._flush(each)
                     except Exception:  # counted by the sampler; samples must not end the watch
                         continue
         finally:

@@ -14,6 +14,7 @@ from shadow import runtime
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient
 from shadow.runtime import Runtime
+from shadow.schema import layout_of
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
 from tests.journeys.runtime_support import ENTITY, Site, running, until
@@ -175,6 +176,27 @@ async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(
             records = await site.equal()
         assert key_of(1) not in records and key_of(2) in records
         assert traffic.errors == []
+
+
+async def test_a_divergence_behind_shadows_back_is_found_and_repaired_and_said_to_be(site: Site) -> None:
+    async with running(site), AsyncMongoClient(site.mongo) as client:
+        things = client[site.database][ENTITY]
+        await things.insert_many([{"_id": n} for n in range(3)])
+        await site.moved_to("dual_write")
+        await site.backfilled()
+        await site.moved_to("shadow_read")
+        await site.quiet()
+        async with site.sql() as conn:
+            table = layout_of(site.settings.entities[ENTITY]).table
+            assert await conn.execute(f"DELETE FROM {table} WHERE k = $1", key_of(1)) == "DELETE 1"
+            assert await things.find_one({"_id": 1}) == {"_id": 1}
+
+            async def repaired() -> bool:
+                query = "SELECT kind, repaired_at > at AS repaired FROM shadow.sample WHERE state = 'confirmed'"
+                return [tuple(row) for row in await conn.fetch(query)] == [("missing", True)]
+
+            await until(repaired, "the sample that says that it is repaired", site.status)
+        await site.equal()
 
 
 async def test_a_process_leaves_the_fleet_when_its_runtime_ends(site: Site) -> None:
