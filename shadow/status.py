@@ -6,9 +6,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pymongo.errors import PyMongoError
+
 from shadow.config import Settings
 from shadow.protocol.conductor import members
-from shadow.runtime.evidence import budgets, evidence
+from shadow.runtime.evidence import asks_for_clients, budgets, evidence
+from shadow.stores import mongo_client
+from shadow.strangers import in_the_way
 from shadow_adapters.contract import Burden, EntityState, Fleet
 from shadow_adapters.postgres.control import PostgresControl
 from shadow_flags.gates import blockers
@@ -54,7 +58,8 @@ async def status(settings: Settings) -> Status:
     control = control_of(settings)
     try:
         fleet = await control.fleet()
-        entities = [await _entity(control, settings, state, fleet) for state in fleet.entities.values()]
+        clients = await _clients(settings, fleet)
+        entities = [await _entity(control, settings, state, fleet, clients) for state in fleet.entities.values()]
     finally:
         await control.disconnect()
     return Status(sorted(entities, key=lambda each: each.entity), _processes(fleet))
@@ -67,16 +72,36 @@ def control_of(settings: Settings) -> PostgresControl:
     return PostgresControl(dsn, uuid.uuid4(), {}, settle_seconds=settings.protocol.settle_seconds)
 
 
-async def _entity(control: PostgresControl, settings: Settings, state: EntityState, fleet: Fleet) -> EntityStatus:
+async def _clients(settings: Settings, fleet: Fleet) -> list[str]:
+    """Who else uses legacy, where an entity's next step asks for it."""
+    ahead = [_ahead(Phase(state.phase)) for state in fleet.entities.values() if state.step is None]
+    if settings.stores.mongo is None or not any(to and asks_for_clients(to, settings.gates) for to in ahead):
+        return []
+    client = mongo_client(settings)
+    try:
+        return await in_the_way(client)
+    except PyMongoError:
+        return ["some that cannot be seen (MongoDB is not reached)"]
+    finally:
+        await client.close()
+
+
+def _ahead(phase: Phase) -> Phase | None:
+    return next((target for target in neighbours(phase) if target.rank > phase.rank), None)
+
+
+async def _entity(
+    control: PostgresControl, settings: Settings, state: EntityState, fleet: Fleet, clients: Sequence[str]
+) -> EntityStatus:
     burden = await control.burden(state.entity)
-    phase = Phase(state.phase)
-    ahead = [target for target in neighbours(phase) if target.rank > phase.rank]
+    ahead = _ahead(Phase(state.phase))
     why: list[str] = []
     if state.step is not None:
         why = unaccounted(members(state, fleet), state.epoch)
     elif ahead:
-        facts = await control.facts(state.entity)
-        why = blockers(ahead[0], evidence(state, burden, fleet, facts), budgets(settings.gates))
+        facts, given = await control.facts(state.entity), settings.gates
+        known = evidence(state, burden, fleet, facts, clients=clients, waived=given.waived)
+        why = blockers(ahead, known, budgets(given))
     age = 0.0 if burden.oldest_mark is None else fleet.now - burden.oldest_mark
     return EntityStatus(
         state.entity, state.phase, state.step, state.stage, state.backfill, burden, age, tuple(why), state.latch

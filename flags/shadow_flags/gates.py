@@ -70,7 +70,8 @@ def blockers(target: Phase, seen: Evidence, budgets: Budgets) -> list[str]:
 
 def _dual_write(seen: Evidence, _: Budgets) -> dict[str, str]:
     clients = ", ".join(seen.foreign_clients)
-    return {"clients": f"clients that are not Shadow's use the legacy store: {clients}" if clients else ""}
+    why = f"clients that are not Shadow's use the legacy store: {clients}; stop them, or waive the gate `clients`"
+    return {"clients": why if clients else ""}
 
 
 def _shadow_read(seen: Evidence, _: Budgets) -> dict[str, str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pymongo.errors import OperationFailure
-
 from shadow.check.findings import Finding, error, note, warning
 from shadow.config import EntitySettings, Settings
-from shadow.stores import DRIVER_NAME, Mongo
+from shadow.stores import Mongo
+from shadow.strangers import strangers
 
-_SERVERS_OWN = {"NetworkInterfaceTL", "MongoDB Internal Client"}
 _UNSEEN = "run a tail, or delete through Shadow"
 
 
@@ -75,24 +72,16 @@ def _idle_patterns(settings: Settings, entities: list[EntitySettings]) -> list[F
 
 async def _strangers(client: Mongo) -> list[Finding]:
     """Clients that are not Shadow's: what they write is not marked."""
-    stage = {"$currentOp": {"allUsers": True, "idleConnections": True}}
-    try:
-        operations = await (await client.admin.aggregate([stage])).to_list()
-    except OperationFailure:
+    seen = await strangers(client)
+    if seen is None:
         fix = "grant the user the role clusterMonitor"
         return [warning("stores.mongo", "who else uses the server cannot be seen", fix)]
-    seen = Counter(name for operation in operations if (name := stranger(operation)))
     findings = [
-        warning("stores.mongo", f"a client that is not Shadow's: {name} ({count} connections)", "stop it or waive it")
+        warning(
+            "stores.mongo",
+            f"a client that is not Shadow's: {name} ({count} connections)",
+            'stop it, or let the gate pass with waived = ["clients"] under [gates]',
+        )
         for name, count in sorted(seen.items())
     ]
     return findings or [note("stores.mongo", "no client but Shadow's own was seen")]
-
-
-def stranger(operation: Mapping[str, Any]) -> str | None:
-    """Who a line of ``$currentOp`` belongs to, if that is neither Shadow nor the server itself."""
-    driver = operation.get("clientMetadata", {}).get("driver", {}).get("name", "")
-    if not driver or driver in _SERVERS_OWN or DRIVER_NAME in driver.split("|"):
-        return None
-    host = str(operation.get("client", "")).rpartition(":")[0]
-    return " ".join(part for part in (operation.get("appName"), driver, host and f"from {host}") if part)

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, S
 from shadow.config.problems import mistake
 
 MEBIBYTE = 1024 * 1024
+Gate = Literal[
+    "clients", "backfill", "marks", "refused", "debts", "unsupported", "mismatches", "latency", "rehearsals", "verify"
+]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -53,6 +56,7 @@ class GatesSettings(Section):
     mismatch_rate: Fraction = 0.01
     rehearsal_rate: Fraction = 0.01
     p99_ratio: PositiveFloat = 3.0
+    waived: tuple[Gate, ...] = ()  # gates that may not block: the operator knows better
 
 
 class ProtocolSettings(Section):

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pymongo.errors import PyMongoError
+
 from shadow.config import ProtocolSettings, Settings
 from shadow.logs import log
 from shadow.metrics import table
@@ -22,11 +24,13 @@ from shadow.protocol.lane import Lane
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.settings import Terms
 from shadow.runtime.entity import Entity
-from shadow.runtime.evidence import budgets, evidence, seen
+from shadow.runtime.evidence import asks_for_clients, budgets, evidence, seen
 from shadow.runtime.identity import surely_gone, this_process
 from shadow.runtime.observer import Told
 from shadow.stores import mongo_client
+from shadow.strangers import in_the_way
 from shadow_adapters.contract import Burden, EntityState, Fleet
+from shadow_adapters.mongo.outcomes import store_error
 from shadow_adapters.mongo.store import MongoStore
 from shadow_adapters.postgres.control import PostgresControl
 from shadow_adapters.postgres.layouts import Layout
@@ -210,7 +214,13 @@ class ControlThread:
 
     async def _blocked(self, state: EntityState, target: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         facts = await self._control.facts(state.entity)
-        found = gates(target, evidence(state, burden, fleet, facts), budgets(self._settings.gates))
+        given = self._settings.gates
+        try:
+            clients = await in_the_way(self._client) if asks_for_clients(target, given) else []
+        except PyMongoError as error:
+            raise store_error(error) from error
+        known = evidence(state, burden, fleet, facts, clients=clients, waived=given.waived)
+        found = gates(target, known, budgets(given))
         for gate, why in found.items():
             self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
         return [why for why in found.values() if why]

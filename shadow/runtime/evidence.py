@@ -9,6 +9,7 @@ from shadow.config import GatesSettings
 from shadow.runtime.entity import Entity
 from shadow_adapters.contract import Burden, EntityState, Fleet
 from shadow_flags.gates import Budgets, Evidence
+from shadow_flags.phases import Phase
 
 _ALPHA = 0.05
 _UNSUPPORTED = "unsupported:"
@@ -39,8 +40,24 @@ def budgets(given: GatesSettings) -> Budgets:
     return Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio)
 
 
-def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> Evidence:
-    """The evidence of the whole fleet for one entity."""
+def asks_for_clients(target: Phase, given: GatesSettings) -> bool:
+    """Whether the gate to ``target`` wants to know who else uses legacy."""
+    return target is Phase.DUAL_WRITE and "clients" not in given.waived
+
+
+def evidence(
+    state: EntityState,
+    burden: Burden,
+    fleet: Fleet,
+    facts: Facts,
+    *,
+    clients: Iterable[str] = (),
+    waived: Iterable[str] = (),
+) -> Evidence:
+    """The evidence of the whole fleet for one entity.
+
+    ``clients``: those of legacy that are not Shadow's; ``waived``: gates that may not block.
+    """
 
     def total(name: str) -> int:
         return int(facts.get(name, (0.0, 0.0))[0])
@@ -63,5 +80,7 @@ def evidence(state: EntityState, burden: Burden, fleet: Fleet, facts: Facts) -> 
         mismatch_rate=rate("mismatches", "compared"),
         rehearsal_rate=rate("rehearsal_mismatches", "rehearsed"),
         p99_ratio=slow[1] / fast[1] if slow and fast and fast[1] > 0 else None,
+        foreign_clients=tuple(clients),
+        waived=frozenset(waived),
         verify_clean="verify_compared" in facts and left == 0,  # an empty collection is clean too
     )

@@ -16,10 +16,10 @@ from bson import Int64, ObjectId
 from pymongo import AsyncMongoClient
 
 from shadow.check import Finding, Level, check
-from shadow.check.legacy import stranger
 from shadow.config import ProtocolSettings, Settings
 from shadow.schema import SchemaError, apply, expanded
 from shadow.stores import DRIVER_NAME, driver_info
+from shadow.strangers import stranger
 from tests.contract.pooler import Pooler
 
 TABLES = """

@@ -69,6 +69,7 @@ class Site:
         postgres: as the processes reach it; ``direct`` is how the test does.
         table: the collection goes to ``orchestra.agents``; else to the layout ``documents``.
         protocol: settings beside those below.
+        waived: gates that may not block; the tests' own driver is a client that is not Shadow's.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Site:
     direct: str
     table: bool = False
     protocol: Mapping[str, object] = field(default_factory=dict)
+    waived: list[str] = field(default_factory=lambda: ["clients"])
 
     @property
     def config(self) -> Path:
@@ -112,6 +114,7 @@ postgres = "{self.postgres}"
 [protocol]
 {chr(10).join(lines)}
 [gates]
+waived = {_toml(self.waived)}
 mismatch_rate = 0.5
 rehearsal_rate = 0.5
 p99_ratio = 100

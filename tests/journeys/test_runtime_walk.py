@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 
 from shadow import runtime
 from shadow.motor import AsyncIOMotorClient
@@ -176,6 +177,27 @@ async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(
             records = await site.equal()
         assert key_of(1) not in records and key_of(2) in records
         assert traffic.errors == []
+
+
+async def test_a_client_that_is_not_shadows_blocks_the_first_step_until_it_is_waived(site: Site) -> None:
+    site.waived = []
+    site.want("legacy")
+    with MongoClient[dict[str, object]](site.mongo, appname="the nightly job") as stranger:
+        stranger.admin.command("ping")
+        async with running(site), AsyncMongoClient(site.mongo) as client:
+            await client[site.database][ENTITY].insert_one({"_id": 1})
+            site.want("dual_write")
+
+            async def named() -> bool:
+                return "the nightly job PyMongo" in await site.told("status", "--json")
+
+            await until(named, "the status that names the client", site.status)
+            assert await site.phase() == ("legacy", None)
+        site.waived = ["clients"]
+        site.want("legacy")
+        async with running(site), AsyncMongoClient(site.mongo) as client:
+            await client[site.database][ENTITY].insert_one({"_id": 2})
+            await site.moved_to("dual_write")
 
 
 async def test_a_divergence_behind_shadows_back_is_found_and_repaired_and_said_to_be(site: Site) -> None:
