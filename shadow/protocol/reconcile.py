@@ -31,7 +31,9 @@ _LONGEST_PAUSE = 30.0
 _IDENTITY = "identity"
 _IDENTITY_EVERY = 5.0
 _PATIENCE = 10
+"""Renewals after which others take care of what the conductor has left."""
 _GRACE = 1.5
+"""Sync delays within which the process of a writer on new has begun to sync what its outbox has marked."""
 
 
 class Reconciler:
@@ -68,7 +70,7 @@ class Reconciler:
         self._verify = verify
         self._identities: dict[str, str] = {}
         self._look_again = 0.0
-        self._resting: set[str] = set()  # outboxes that have nothing to do any more
+        self._resting: set[str] = set()
         self._synced = 0
         self._chores_at = 0.0
         self._pause: dict[str, tuple[float, float]] = {}  # until when (loop time), and how long that is
@@ -104,6 +106,7 @@ class Reconciler:
             await self._pay(entity, 0.0 if leads else _PATIENCE * self._terms.renew)
 
     async def _rest(self) -> None:
+        """Let outboxes rest that have nothing to do any more."""
         for entity, view in self._views.items():
             if view.phase is Phase.NEW and entity not in self._resting and await self._control.rest_outbox(entity):
                 self._resting.add(entity)

@@ -118,6 +118,10 @@ conditions = st.one_of(
     st.tuples(operands, operands).map(lambda t: {"$gt": t[0], "$lte": t[1]}),
     st.tuples(operands).map(lambda t: {"$elemMatch": {"$gte": t[0]}}),
     st.tuples(operands).map(lambda t: {"$not": {"$gt": t[0]}}),
+    st.sampled_from(["number", "int", "double", "string", "array", "object", "null", "date", 127]).map(
+        lambda kind: {"$type": kind}
+    ),
+    st.tuples(st.integers(1, 3), st.integers(-1, 2)).map(lambda t: {"$mod": list(t)}),
 )
 clauses = st.dictionaries(st.sampled_from(PATHS + ODD_PATHS), conditions, min_size=1, max_size=2)
 filters = st.recursive(

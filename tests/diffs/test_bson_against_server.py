@@ -83,6 +83,9 @@ CONDITIONS: list[Any] = [{"$exists": True}, {"$exists": False}, {"$size": 0}, {"
 CONDITIONS += [{"$not": {"$gt": 0}}, {"$not": {"$size": 1}}, {"$not": {"$regex": "^a"}}, {"$regex": "^a"}]
 CONDITIONS += [{"$elemMatch": {"b": 1}}, {"$elemMatch": {"$gt": 4, "$lt": 6}}, {"$elemMatch": {}}]
 CONDITIONS += [{"$not": {"$elemMatch": {"b": 1}}}, {"$all": [{"$elemMatch": {"b": 1}}]}]
+CONDITIONS += [{"$type": asked} for asked in ("array", "string", "number", "null", "object", 5, 127, [16, "long"])]
+CONDITIONS += [{"$not": {"$type": "array"}}, {"$elemMatch": {"$type": "int"}}, {"$elemMatch": {"$mod": [2, 1]}}]
+CONDITIONS += [{"$mod": [5, 0]}, {"$mod": [2, 1]}, {"$mod": [-3, -1]}, {"$mod": [2.5, 1]}]
 CONDITIONS += [{"$in": [Regex("^a")]}, {"$nin": [Regex("^a")]}]
 
 
@@ -107,6 +110,7 @@ def _operand(condition: Any, *operators: str) -> Any:
 
 
 FILTER_DIFFERENCES: dict[str, Callable[[str, Any], bool]] = {
+    "$mod looks at an array in an array, and at a long as at a double": lambda _, condition: "$mod" in str(condition),
     "$all with null or with an array finds only elements": lambda _, condition: (
         _operand(condition, "$all") is None or isinstance(_operand(condition, "$all"), list)
     ),
@@ -166,7 +170,11 @@ def test_filters(server: Server) -> None:
 def _is_plain(value: Any) -> bool:
     """Whether no part of a drawn filter touches what SecantusDB does otherwise, or cannot hold."""
     if isinstance(value, dict):
-        return "$all" not in value and all(map(_is_plain, value.values())) and all("\0" not in name for name in value)
+        return (
+            not {"$all", "$mod"} & set(value)
+            and all(map(_is_plain, value.values()))
+            and all("\0" not in name for name in value)
+        )
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, DatetimeMS):
@@ -269,6 +277,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "$pullAll": [1, [1, 2], [{"b": 1}], []],
     "$pop": [1, -1, 2, "a"],
     "$rename": ["d", "a.d", "d.e"],
+    "$bit": [{"and": 6}, {"or": Int64(1)}, {"xor": 3, "and": 5}, {"and": 1.0}, {"not": 1}, {}, 1],
 }
 
 
@@ -284,6 +293,7 @@ def _clauses(argument: Any) -> set[str]:
 
 
 UPDATE_DIFFERENCES: dict[str, Callable[[str, str, Any], bool]] = {
+    "$bit makes an int of a long where it fits": lambda operator, *_: operator == "$bit",
     "$pullAll of no array is error 9, not 2": lambda operator, _, argument: (
         operator == "$pullAll" and not isinstance(argument, list)
     ),

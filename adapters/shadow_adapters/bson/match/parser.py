@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from shadow_adapters.bson.match.arrays import all_of, elem_match, size
 from shadow_adapters.bson.match.comparison import equal, not_equal, not_one_of, one_of, ordered, plain
-from shadow_adapters.bson.match.element import exists
+from shadow_adapters.bson.match.element import exists, of_type
 from shadow_adapters.bson.match.logical import all_filters, any_filter, negation, no_filter
+from shadow_adapters.bson.match.modulo import modulo
 from shadow_adapters.bson.match.regex import from_options, from_regex
 from shadow_adapters.bson.match.test import All, DocumentPredicate, Test, every
 from shadow_adapters.bson.paths import REFERENCE_FIELDS, SCALARS
@@ -30,6 +31,8 @@ FIELD_OPERATORS: Final[dict[str, FieldOperator]] = {
     "$in": lambda name, argument, _whole, _parser: one_of(name, argument),
     "$nin": lambda name, argument, _whole, _parser: not_one_of(name, argument),
     "$exists": lambda _, argument, _whole, _parser: exists(argument),
+    "$type": lambda _, argument, _whole, _parser: of_type(argument),
+    "$mod": lambda _, argument, _whole, _parser: modulo(argument),
     "$regex": lambda _, argument, whole, _parser: from_regex(argument, whole),
     "$options": lambda _, _argument, whole, _parser: from_options(whole),
     "$size": lambda _, argument, _whole, _parser: size(argument),

@@ -9,8 +9,9 @@ from shadow_adapters.bson.keys import encode
 from shadow_adapters.bson.match import compile_condition, compile_filter, is_condition
 from shadow_adapters.bson.match.regex import as_regex
 from shadow_adapters.bson.paths import MISSING, Predicate, as_document
+from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
-from shadow_adapters.bson.update.effect import Effect, Occasion, dotted, type_name
+from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure
 
 _FILTERS = ("$and", "$or", "$nor")

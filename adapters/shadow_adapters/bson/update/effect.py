@@ -29,33 +29,3 @@ Operator = Callable[[Path, Any], Effect]
 def dotted(path: Path) -> str:
     """The path as it was written."""
     return ".".join(path)
-
-
-def type_name(value: Any) -> str:
-    """MongoDB's name of a value's BSON type, for the texts of errors."""
-    return _NAMES.get(type(value).__name__, "object" if hasattr(value, "items") else "unknown")
-
-
-_NAMES = {
-    "bool": "bool",
-    "int": "int",
-    "Int64": "long",
-    "float": "double",
-    "Decimal128": "decimal",
-    "str": "string",
-    "list": "array",
-    "dict": "object",
-    "DBRef": "object",
-    "NoneType": "null",
-    "ObjectId": "objectId",
-    "DatetimeMS": "date",
-    "datetime": "date",
-    "Timestamp": "timestamp",
-    "Regex": "regex",
-    "Pattern": "regex",
-    "bytes": "binData",
-    "Binary": "binData",
-    "Code": "javascript",
-    "MinKey": "minKey",
-    "MaxKey": "maxKey",
-}

@@ -8,8 +8,9 @@ from typing import Any
 from bson.timestamp import Timestamp
 
 from shadow_adapters.bson.paths import MISSING
+from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
-from shadow_adapters.bson.update.effect import Effect, Occasion, dotted, type_name
+from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.arrays import add_to_set, pop, pull, pull_all
-from shadow_adapters.bson.update.effect import Effect, Operator, type_name
+from shadow_adapters.bson.update.bits import bit
+from shadow_adapters.bson.update.effect import Effect, Operator
 from shadow_adapters.bson.update.fields import current_date, rename, set_, set_on_insert, unset
 from shadow_adapters.bson.update.numbers import inc, max_, min_, mul
 from shadow_adapters.bson.update.paths import application_order, check_conflicts, parse_path
@@ -18,6 +20,7 @@ from shadow_adapters.failures import CommandFailure
 
 OPERATORS: Final[dict[str, Operator]] = {
     "$addToSet": add_to_set,
+    "$bit": bit,
     "$currentDate": current_date,
     "$inc": inc,
     "$max": max_,

@@ -7,8 +7,9 @@ from typing import Any
 
 from shadow_adapters.bson.keys import encode, invert
 from shadow_adapters.bson.paths import MISSING, as_document
+from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
-from shadow_adapters.bson.update.effect import Effect, Occasion, dotted, type_name
+from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure
 
 SortKey = Callable[[Any], bytes]
