@@ -14,6 +14,8 @@ from shadow.ops.count_documents import CountDocumentsOp
 from shadow.ops.delete_many import DeleteManyOp
 from shadow.ops.delete_one import DeleteOneOp
 from shadow.ops.find_one import FindOneOp
+from shadow.ops.find_one_and_delete import FindOneAndDeleteOp
+from shadow.ops.find_one_and_replace import FindOneAndReplaceOp
 from shadow.ops.find_one_and_update import FindOneAndUpdateOp
 from shadow.ops.insert_many import InsertManyOp
 from shadow.ops.insert_one import InsertOneOp
@@ -178,6 +180,38 @@ class RoutedMethods:
         options = given(array_filters=array_filters, hint=hint, let=let, comment=comment) | kwargs
         args = (filter, update, projection, sort, upsert, return_document)
         return await self._seat.write(FindOneAndUpdateOp, *args, session=session, **options)
+
+    async def find_one_and_replace(
+        self,
+        filter: Mapping[str, Any],
+        replacement: Mapping[str, Any],
+        projection: Projection | None = None,
+        sort: Sort | None = None,
+        upsert: bool = False,
+        return_document: bool = False,
+        hint: Hint | None = None,
+        session: Any | None = None,
+        let: Mapping[str, Any] | None = None,
+        comment: Any | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        options = given(hint=hint, let=let, comment=comment) | kwargs
+        args = (filter, replacement, projection, sort, upsert, return_document)
+        return await self._seat.write(FindOneAndReplaceOp, *args, session=session, **options)
+
+    async def find_one_and_delete(
+        self,
+        filter: Mapping[str, Any],
+        projection: Projection | None = None,
+        sort: Sort | None = None,
+        hint: Hint | None = None,
+        session: Any | None = None,
+        let: Mapping[str, Any] | None = None,
+        comment: Any | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        options = given(hint=hint, let=let, comment=comment) | kwargs
+        return await self._seat.write(FindOneAndDeleteOp, filter, projection, sort, session=session, **options)
 
     async def bulk_write(
         self,

@@ -59,8 +59,6 @@ class AsyncCollection(RoutedMethods, DriverCollection[Any]):
     drop_indexes = forwarded(DriverCollection.drop_indexes,                   True)
     drop_search_index = forwarded(DriverCollection.drop_search_index,         True)
     estimated_document_count = forwarded(DriverCollection.estimated_document_count, False)
-    find_one_and_delete = forwarded(DriverCollection.find_one_and_delete,     True)
-    find_one_and_replace = forwarded(DriverCollection.find_one_and_replace,   True)
     index_information = forwarded(DriverCollection.index_information,         False)
     list_indexes = forwarded(DriverCollection.list_indexes,                   False)
     list_search_indexes = forwarded(DriverCollection.list_search_indexes,     False)

@@ -232,3 +232,16 @@ async def test_what_is_not_served_is_refused_by_name(
 async def test_options_that_ask_for_nothing_pass(store: Store) -> None:
     reply = await store.run(find({}, collation={"locale": "simple"}, let={}, returnKey=False, comment="x", hint="y"))
     assert reply["ok"] == 1.0
+
+
+async def test_without_a_sort_everything_comes_once_in_any_order(store: Store) -> None:
+    await store.run({"delete": ENTITY, "deletes": [{"q": {}, "limit": 0}]})
+    ids = [f"r{n:02}" for n in range(20)]
+    await store.insert(*({"_id": each, "name": "same", "level": 1} for each in ids))
+    for each in ids[::3]:
+        await store.run(update({"_id": each}, {"$inc": {"level": 1}}))
+    assert sorted(document["_id"] for document in await store.find({})) == ids
+    some = (await store.run(find({"name": "same"}, limit=7)))["cursor"]["firstBatch"]
+    assert len({document["_id"] for document in some} & set(ids)) == len(some) == 7
+    taken = (await store.run(modify({"name": "same"}, remove=True)))["value"]["_id"]
+    assert sorted(document["_id"] for document in await store.find({})) == [each for each in ids if each != taken]

@@ -91,13 +91,27 @@ CALLS: dict[str, Call] = {
         [
             InsertOne({"_id": 20, "a": 2}),
             UpdateMany({"a": 2}, {"$set": {"seen": 1}}),
-            UpdateOne({"seen": 1, "_id": {"$gt": 2}}, {"$inc": {"a": 1}}),
+            UpdateOne({"seen": 1, "_id": {"$gt": 3}}, {"$inc": {"a": 1}}),
             UpdateOne({"z": 1}, {"$set": {"b": 1}}, upsert=True),
             ReplaceOne({"_id": 77}, {"q": 1}, upsert=True),
             DeleteOne({"_id": 1}),
             DeleteMany({"a": 4}),
         ]
     ),
+    "find_one_and_delete by id": lambda c: c.find_one_and_delete({"_id": 1}),
+    "find_one_and_delete sorted": lambda c: c.find_one_and_delete({}, {"a": 1}, sort=[("a", -1), ("_id", 1)]),
+    "find_one_and_delete none": lambda c: c.find_one_and_delete({"_id": 404}),
+    "find_one_and_delete bad filter": lambda c: c.find_one_and_delete(5),
+    "find_one_and_replace by id": lambda c: c.find_one_and_replace({"_id": 1}, {"b": 1}),
+    "find_one_and_replace after": lambda c: c.find_one_and_replace(
+        {"a": 2}, {"b": 1}, sort={"_id": 1}, return_document=True
+    ),
+    "find_one_and_replace none": lambda c: c.find_one_and_replace({"_id": 404}, {"b": 1}),
+    "find_one_and_replace upsert": lambda c: c.find_one_and_replace(
+        {"_id": 77}, {"b": 1}, upsert=True, return_document=True
+    ),
+    "find_one_and_replace operators": lambda c: c.find_one_and_replace({"_id": 1}, {"$set": {"b": 1}}),
+    "find_one_and_replace bad upsert": lambda c: c.find_one_and_replace({"_id": 1}, {}, upsert=5),
     "bulk_write ordered": lambda c: c.bulk_write(
         [InsertOne({"_id": 20}), UpdateOne({"a": 2}, {"$set": {"b": 1}}), InsertOne({"_id": 1}), DeleteOne({"_id": 2})]
     ),
@@ -120,8 +134,6 @@ CALLS: dict[str, Call] = {
 OTHERS: dict[str, Call] = {
     "distinct": lambda c: c.distinct("a"),
     "estimated_document_count": lambda c: c.estimated_document_count(),
-    "find_one_and_delete": lambda c: c.find_one_and_delete({"_id": 1}),
-    "find_one_and_replace": lambda c: c.find_one_and_replace({"_id": 1}, {"b": 1}),
     "create_index": lambda c: c.create_index([("a", 1)]),
     "index_information": lambda c: c.index_information(),
     "options": lambda c: c.options(),

@@ -154,10 +154,10 @@ async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(
         await things.insert_many([{"_id": n, "n": n, "owner": "nobody"} for n in range(3)])
         await site.moved_to("dual_write")
         assert sorted(await things.distinct("n", {"owner": "nobody"})) == [0, 1, 2]
-        assert await things.find_one_and_delete({"_id": 1}) == {"_id": 1, "n": 1, "owner": "nobody"}
+        await things.create_index("n")
 
         async def owes() -> bool:
-            return any("find_one_and_delete" in reason for reason in await site.debts())
+            return any("create_index" in reason for reason in await site.debts())
 
         assert await owes()
         await site.moved_to("shadow_read")
@@ -167,7 +167,7 @@ async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(
 
         async def named() -> bool:
             told = await site.told("status")
-            return "distinct (1)" in told and "find_one_and_delete (1)" in told and "shadow_read" in told
+            return "distinct (1)" in told and "create_index (1)" in told and "shadow_read" in told
 
         await until(named, "the status that names what is not served", site.status)
         await traffic.steps(15)
@@ -175,7 +175,7 @@ async def test_a_method_that_new_does_not_serve_blocks_the_advance_and_is_named(
         async with traffic.paused():
             await site.quiet()
             records = await site.equal()
-        assert key_of(1) not in records and key_of(2) in records
+        assert key_of(1) in records
         assert traffic.errors == []
 
 

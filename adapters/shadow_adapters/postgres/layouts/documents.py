@@ -78,7 +78,7 @@ class DocumentsLayout(Layout):
             "CREATE SCHEMA IF NOT EXISTS shadow_documents",
             f"CREATE SCHEMA IF NOT EXISTS {self.table.rpartition('.')[0]}",
             f"CREATE TABLE IF NOT EXISTS {self.table} (k bytea PRIMARY KEY, doc bytea NOT NULL, q jsonb NOT NULL, "
-            "v integer NOT NULL, rid bigint GENERATED ALWAYS AS IDENTITY) WITH (fillfactor = 80)",
+            "v integer NOT NULL) WITH (fillfactor = 80)",
             f"ALTER TABLE {self.table} ALTER COLUMN doc SET STORAGE EXTERNAL",
             f"CREATE TABLE IF NOT EXISTS {self.index_table} (number integer PRIMARY KEY, spec bytea NOT NULL)",
             f"CREATE TABLE IF NOT EXISTS {self.term_table} (ik bytea PRIMARY KEY, k bytea NOT NULL "
