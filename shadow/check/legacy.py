@@ -20,7 +20,7 @@ async def check_legacy(settings: Settings, client: Mongo, entities: list[EntityS
     for entity in entities:
         findings += await _collection(client, entity)
     findings += _idle_patterns(settings, entities)
-    return findings + await _strangers(client)
+    return findings + await _strangers(client, waived="clients" in settings.gates.waived)
 
 
 async def _topology(client: Mongo) -> list[Finding]:
@@ -70,18 +70,16 @@ def _idle_patterns(settings: Settings, entities: list[EntitySettings]) -> list[F
     ]
 
 
-async def _strangers(client: Mongo) -> list[Finding]:
+async def _strangers(client: Mongo, *, waived: bool) -> list[Finding]:
     """Clients that are not Shadow's: what they write is not marked."""
     seen = await strangers(client)
     if seen is None:
         fix = "grant the user the role clusterMonitor"
         return [warning("stores.mongo", "who else uses the server cannot be seen", fix)]
-    findings = [
-        warning(
-            "stores.mongo",
-            f"a client that is not Shadow's: {name} ({count} connections)",
-            'stop it, or let the gate pass with waived = ["clients"] under [gates]',
-        )
-        for name, count in sorted(seen.items())
+    named = [f"a client that is not Shadow's: {name} ({count} connections)" for name, count in sorted(seen.items())]
+    if waived:
+        return [note("stores.mongo", f"{what}, which is waived") for what in named]
+    fix = 'stop it, or let the gate pass with waived = ["clients"] under [gates]'
+    return [warning("stores.mongo", what, fix) for what in named] or [
+        note("stores.mongo", "no client but Shadow's own was seen")
     ]
-    return findings or [note("stores.mongo", "no client but Shadow's own was seen")]

@@ -89,6 +89,8 @@ def test_interrupt_ends_cleanly() -> None:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert demo.stdout is not None
         seen = next((line for line in demo.stdout if "dual_write:" in line), None)

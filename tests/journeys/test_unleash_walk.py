@@ -45,7 +45,7 @@ def _settings(entity: str, mongo: str, postgres: str, unleash: UnleashHandle, fo
                 "lease_seconds": 2,
                 "journal": folder / "journals",
             },
-            "gates": {"mismatch_rate": 0.5, "rehearsal_rate": 0.5, "p99_ratio": 100},
+            "gates": {"mismatch_rate": 0.5, "rehearsal_rate": 0.5, "p99_ratio": 100, "waived": ["clients"]},
             "entities": {entity: {"legacy": {"mongo": f"{urlsplit(mongo).path.strip('/')}.things"}}},
         }
     )
