@@ -157,6 +157,24 @@ async def test_no_increment_is_lost(command: dict[str, Any], kind: str, postgres
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_no_patch_undoes_another(kind: str, postgres_dsn: str) -> None:
+    async with open_store(postgres_dsn, kind) as store:
+        await store.insert({"_id": "a", "data": {"k": 1}})
+
+        async def writer(number: int) -> None:
+            async with store.pool.connection() as conn:
+                for count in range(15):
+                    statement = {"q": {"_id": "a"}, "u": {"$set": {f"extra{number}": count, "data": count}}}
+                    command = {"update": ENTITY, "updates": [statement]}
+                    assert (await store.engine.execute(conn, command, fence=FENCE))["n"] == 1
+
+        await asyncio.gather(*(writer(number) for number in range(6)))
+        assert await store.find({"data": 14, "data.k": None, "extra0": 14}) == [
+            {"_id": "a", "data": 14} | {f"extra{number}": 14 for number in range(6)}
+        ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_each_record_is_taken_once(kind: str, postgres_dsn: str) -> None:
     async with open_store(postgres_dsn, kind) as store:
         await store.insert(*({"_id": f"{i:02}", "name": "free"} for i in range(40)))

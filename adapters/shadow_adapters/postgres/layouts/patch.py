@@ -47,7 +47,7 @@ def table_function(name: str, table: str) -> str:
 
     It returns `NOT_FOUND`, `UNCHANGED` or `CHANGED`, or null where the document is not one to be patched. Where an old
     value had fields of its own, their paths are taken out of ``q``. The row is not locked first, which would be a write
-    of its own: if another writer was quicker, the version that was read is no more, and all begins anew.
+    of its own: where another writer was quicker, the version that was read is no more, and all begins anew.
     """
     return f"""
 CREATE OR REPLACE FUNCTION {name}(key bytea, names bytea[], elements bytea[], fresh jsonb, known integer)
@@ -56,70 +56,77 @@ DECLARE
     place tid;
     old bytea;
     paths jsonb;
-    new bytea := '';
+    new bytea;
     size integer;
-    at integer := 4;
-    run integer := 4;
+    at integer;
+    run integer;
     start integer;
     kind integer;
     hit integer;
     changed CONSTANT bytea[] := names;
-    found_names integer := 0;
-    nested boolean := false;
+    found_names integer;
+    nested boolean;
 BEGIN
-    SELECT t.ctid, t.doc, t.q INTO place, old, paths FROM {table} AS t WHERE t.k = key;
-    size := octet_length(old) - 1;
-    IF size IS NULL THEN
-        RETURN {NOT_FOUND};
-    ELSIF size >= {LARGEST} THEN
-        RETURN NULL;
-    END IF;
-    WHILE at < size LOOP
-        start := at;
-        at := at + 1 + position('\\x00'::bytea IN substring(old FROM at + 2));
-        kind := get_byte(old, start);
-        hit := array_position(names, substring(old FROM start + 2 FOR at - start - 2));
-        at := at + CASE
-            WHEN kind IN (1, 9, 17, 18) THEN 8
-            WHEN kind IN (2, 13, 14) THEN 4 + shadow_documents.bson_int(old, at)
-            WHEN kind = 16 THEN 4
-            WHEN kind IN (3, 4, 15) THEN shadow_documents.bson_int(old, at)
-            WHEN kind = 5 THEN 5 + shadow_documents.bson_int(old, at)
-            WHEN kind IN (6, 10, 127, 255) THEN 0
-            WHEN kind = 7 THEN 12
-            WHEN kind = 8 THEN 1
-            WHEN kind = 19 THEN 16
-        END;
-        IF at IS NULL THEN
+    LOOP
+        new := '';
+        at := 4;
+        run := 4;
+        found_names := 0;
+        nested := false;
+        names := changed;
+        SELECT t.ctid, t.doc, t.q INTO place, old, paths FROM {table} AS t WHERE t.k = key;
+        size := octet_length(old) - 1;
+        IF size IS NULL THEN
+            RETURN {NOT_FOUND};
+        ELSIF size >= {LARGEST} THEN
             RETURN NULL;
-        ELSIF hit IS NOT NULL THEN
-            new := new || substring(old FROM run + 1 FOR start - run) || elements[hit];
-            nested := nested OR kind IN (3, 4);
-            run := at;
-            found_names := found_names + 1;
-            EXIT WHEN found_names = cardinality(names);
-            names[hit] := NULL;
         END IF;
-    END LOOP;
-    new := new || substring(old FROM run + 1 FOR size - run);
-    IF found_names < cardinality(names) THEN
-        FOR i IN 1 .. cardinality(names) LOOP
-            IF names[i] IS NOT NULL THEN
-                new := new || elements[i];
+        WHILE at < size LOOP
+            start := at;
+            at := at + 1 + position('\\x00'::bytea IN substring(old FROM at + 2));
+            kind := get_byte(old, start);
+            hit := array_position(names, substring(old FROM start + 2 FOR at - start - 2));
+            at := at + CASE
+                WHEN kind IN (1, 9, 17, 18) THEN 8
+                WHEN kind IN (2, 13, 14) THEN 4 + shadow_documents.bson_int(old, at)
+                WHEN kind = 16 THEN 4
+                WHEN kind IN (3, 4, 15) THEN shadow_documents.bson_int(old, at)
+                WHEN kind = 5 THEN 5 + shadow_documents.bson_int(old, at)
+                WHEN kind IN (6, 10, 127, 255) THEN 0
+                WHEN kind = 7 THEN 12
+                WHEN kind = 8 THEN 1
+                WHEN kind = 19 THEN 16
+            END;
+            IF at IS NULL THEN
+                RETURN NULL;
+            ELSIF hit IS NOT NULL THEN
+                new := new || substring(old FROM run + 1 FOR start - run) || elements[hit];
+                nested := nested OR kind IN (3, 4);
+                run := at;
+                found_names := found_names + 1;
+                EXIT WHEN found_names = cardinality(names);
+                names[hit] := NULL;
             END IF;
         END LOOP;
-    END IF;
-    new := shadow_documents.bson_length(octet_length(new) + 5) || new || '\\x00'::bytea;
-    IF new = old THEN
-        RETURN {UNCHANGED};
-    END IF;
-    IF nested THEN
-        paths := paths - ARRAY(SELECT path FROM jsonb_object_keys(paths) AS path
-                                WHERE convert_to(split_part(path, '.', 1), 'UTF8') = ANY(changed));
-    END IF;
-    UPDATE {table} AS t SET doc = new, v = known, q = paths || fresh WHERE t.ctid = place AND t.k = key;
-    IF FOUND THEN
-        RETURN {CHANGED};
-    END IF;
-    RETURN {name}(key, changed, elements, fresh, known);
+        new := new || substring(old FROM run + 1 FOR size - run);
+        IF found_names < cardinality(names) THEN
+            FOR i IN 1 .. cardinality(names) LOOP
+                IF names[i] IS NOT NULL THEN
+                    new := new || elements[i];
+                END IF;
+            END LOOP;
+        END IF;
+        new := shadow_documents.bson_length(octet_length(new) + 5) || new || '\\x00'::bytea;
+        IF new = old THEN
+            RETURN {UNCHANGED};
+        END IF;
+        IF nested THEN
+            paths := paths - ARRAY(SELECT path FROM jsonb_object_keys(paths) AS path
+                                    WHERE convert_to(split_part(path, '.', 1), 'UTF8') = ANY(changed));
+        END IF;
+        UPDATE {table} AS t SET doc = new, v = known, q = paths || fresh WHERE t.ctid = place AND t.k = key;
+        IF FOUND THEN
+            RETURN {CHANGED};
+        END IF;
+    END LOOP;
 END $$"""
