@@ -41,10 +41,10 @@ class Child:
         await self.says("ready")
         return self
 
-    async def says(self, word: str) -> None:
-        """Wait for a line of its output."""
+    async def says(self, word: str, patience: float = PATIENCE) -> None:
+        """Wait for a line of its output, so many seconds at most."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             line = await self.process.stdout.readline()
         assert line.decode().strip() == word, self._errors.read_text()
 
