@@ -46,7 +46,6 @@ class Account:
         self._sink = sink
         self._lock = Lock()
         self._sampled = 0
-        self._all_ended = 0
         self._ended = dict.fromkeys(Part, 0)
         self._published: dict[str, int] = {}
 
@@ -58,9 +57,8 @@ class Account:
     def end(self, part: Part) -> None:
         """One comparison has ended. Raises `ValueError` if more would have ended than were sampled."""
         with self._lock:
-            if self._all_ended >= self._sampled:
+            if sum(self._ended.values()) >= self._sampled:
                 raise ValueError(f"{self._entity}: a comparison ended twice")
-            self._all_ended += 1
             self._ended[part] += 1
 
     def publish(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -111,3 +112,34 @@ class FindAndModifyOp(DriverWrite[Any]):
 
     def missed(self, result: Any) -> bool:
         return result is None and not self.upsert
+
+
+class FindOneAndChangeOp(FindAndModifyOp):
+    """One that leaves a record behind: ``change`` is the update or the replacement."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        filter: Any,
+        change: Any,
+        projection: Any = None,
+        sort: Any = None,
+        upsert: bool = False,
+        return_document: bool = False,
+        *,
+        session: Any = None,
+        **options: Any,
+    ) -> None:
+        self.change = self.validated(change, options)
+        update = {"update": self.change}
+        super().__init__(
+            driver, filter, update, projection, sort, upsert, return_document, session=session, options=options
+        )
+
+    @abstractmethod
+    def validated(self, change: Any, options: Mapping[str, Any]) -> Any:
+        """The change as it is sent. Raises the driver's own `TypeError` or `ValueError`."""
+
+    async def on_legacy(self) -> Any:
+        positional = (self.projection, self.sort, self.upsert, self.return_document)
+        return await self.call(self.filter, self.change, *positional)

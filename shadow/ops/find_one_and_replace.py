@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pymongo.common import validate_ok_for_replace
 
-from shadow.ops.driver import Driver
-from shadow.ops.find_and_modify import FindAndModifyOp
+from shadow.ops.find_and_modify import FindOneAndChangeOp
 
 
-class FindOneAndReplaceOp(FindAndModifyOp):
+class FindOneAndReplaceOp(FindOneAndChangeOp):
     """Arguments as in `pymongo.asynchronous.collection.AsyncCollection.find_one_and_replace`."""
 
     name: ClassVar[str] = "find_one_and_replace"
 
-    def __init__(
-        self,
-        driver: Driver,
-        filter: Any,
-        replacement: Any,
-        projection: Any = None,
-        sort: Any = None,
-        upsert: bool = False,
-        return_document: bool = False,
-        *,
-        session: Any = None,
-        **options: Any,
-    ) -> None:
-        validate_ok_for_replace(replacement)
-        self.replacement = replacement
-        change = {"update": replacement}
-        super().__init__(
-            driver, filter, change, projection, sort, upsert, return_document, session=session, options=options
-        )
-
-    async def on_legacy(self) -> Any:
-        positional = (self.projection, self.sort, self.upsert, self.return_document)
-        return await self.call(self.filter, self.replacement, *positional)
+    def validated(self, change: Any, options: Mapping[str, Any]) -> Any:
+        validate_ok_for_replace(change)
+        return change

@@ -42,17 +42,16 @@ class Plan(Generic[R]):
     too_many: bool = False
 
 
-def named_keys(op: WriteOp[Any]) -> list[Key]:
-    """The keys that a write names by itself."""
-    return [key_of(target.id) for target in op.targets() if isinstance(target, Named)]
+def named_keys(targets: Sequence[Target]) -> tuple[Key, ...]:
+    """The keys of those targets that name their record, each once."""
+    return tuple(dict.fromkeys(key_of(target.id) for target in targets if isinstance(target, Named)))
 
 
 async def plan(op: WriteOp[R], limit: int) -> Plan[R]:
     """Resolve the targets of a write. Raises what the driver raises for the look-ups."""
     targets = op.targets()
     if all(isinstance(target, Named) for target in targets):
-        keys = tuple(key_of(target.id) for target in targets if isinstance(target, Named))
-        return Plan(op, tuple(dict.fromkeys(keys)), exact=True)
+        return Plan(op, named_keys(targets), exact=True)
     bound = []
     found: list[Key] = []
     for target in targets:

@@ -44,7 +44,7 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
             if view.authority is Store.NEW:
                 value = await on_new(loop, here.entity, op, write_fence(view))
                 if view.follows:
-                    await loop.lane.follow(view, named_keys(op))
+                    await loop.lane.follow(view, named_keys(op.targets()))
                 return Answered(value, "new", view.phase)
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)

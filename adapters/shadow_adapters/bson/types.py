@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bson.code import Code
+from bson.decimal128 import Decimal128
 
 NUMBERS: Final[dict[str, int]] = {
     "double": 1,
@@ -55,6 +56,11 @@ _NAMES: Final = {
     "MinKey": "minKey",
     "MaxKey": "maxKey",
 }
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a BSON number; a boolean is none."""
+    return isinstance(value, int | float | Decimal128) and not isinstance(value, bool)
 
 
 def type_name(value: Any) -> str:

@@ -10,6 +10,7 @@ from bson.decimal128 import Decimal128
 from shadow_adapters.bson.match.comparison import plain
 from shadow_adapters.bson.match.test import NEVER, All, Leaf, Test
 from shadow_adapters.bson.paths import REFERENCE_FIELDS, Predicate, as_document
+from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _OF_DOCUMENTS = REFERENCE_FIELDS | {"$and", "$or", "$nor"}
 
 def size(argument: Any) -> Leaf:
     """``$size``: an array of exactly so many elements."""
-    if isinstance(argument, bool) or not isinstance(argument, int | float | Decimal128):
+    if not is_number(argument):
         raise CommandFailure(2, "Failed to parse $size. Expected a number.")
     number = argument.to_decimal() if isinstance(argument, Decimal128) else argument
     if number != number or number in (float("inf"), float("-inf")) or number != int(number):

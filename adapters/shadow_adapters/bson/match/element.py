@@ -8,7 +8,7 @@ from bson.decimal128 import Decimal128
 
 from shadow_adapters.bson.match.test import Leaf, Not, Test
 from shadow_adapters.bson.paths import MISSING
-from shadow_adapters.bson.types import NUMBERS, type_name
+from shadow_adapters.bson.types import NUMBERS, is_number, type_name
 from shadow_adapters.failures import CommandFailure
 
 _BY_NUMBER = {number: name for name, number in NUMBERS.items()}
@@ -46,7 +46,7 @@ def _types(asked: Any) -> frozenset[str]:
         if asked not in NUMBERS:
             raise CommandFailure(2, f"Unknown type name alias: {asked}")
         return frozenset((asked,))
-    if isinstance(asked, bool) or not isinstance(asked, int | float | Decimal128):
+    if not is_number(asked):
         raise CommandFailure(14, "type must be represented as a number or a string")
     number = asked.to_decimal() if isinstance(asked, Decimal128) else asked
     if number not in _BY_NUMBER:

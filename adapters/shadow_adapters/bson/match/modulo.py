@@ -8,6 +8,7 @@ from typing import Any
 from bson.decimal128 import Decimal128
 
 from shadow_adapters.bson.match.test import Leaf
+from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
 
 _INT64 = 1 << 63
@@ -31,7 +32,7 @@ def modulo(argument: Any) -> Leaf:
 
 
 def _operand(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal128):
+    if not is_number(value):
         raise CommandFailure(2, f"malformed mod, {what} not a number")
     number = _whole(value)
     if number is None:
@@ -41,7 +42,7 @@ def _operand(value: Any, what: str) -> int:
 
 def _whole(value: Any) -> int | None:
     """A number without its fraction; None for what is no number, or none of 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal128):
+    if not is_number(value):
         return None
     number = value.to_decimal() if isinstance(value, Decimal128) else value
     if not math.isfinite(number):

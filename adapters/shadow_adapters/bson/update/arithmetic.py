@@ -20,11 +20,6 @@ Number = int | Int64 | float | Decimal128
 Arithmetic = Callable[[Number, Number], Number | None]
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a BSON number; a boolean is none."""
-    return isinstance(value, int | float | Decimal128) and not isinstance(value, bool)
-
-
 def add(left: Number, right: Number) -> Number | None:
     """The sum; None where it does not fit 64 bits."""
     return _combined(left, right, lambda a, b: a + b, _CONTEXT.add)

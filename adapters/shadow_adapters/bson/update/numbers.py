@@ -7,8 +7,8 @@ from typing import Any
 
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING
-from shadow_adapters.bson.types import type_name
-from shadow_adapters.bson.update.arithmetic import Arithmetic, Number, add, is_number, multiply
+from shadow_adapters.bson.types import is_number, type_name
+from shadow_adapters.bson.update.arithmetic import Arithmetic, Number, add, multiply
 from shadow_adapters.bson.update.editor import Editor, Path
 from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure

@@ -59,7 +59,6 @@ class DocumentsLayout(Layout):
         self._gin_index = _beside(table, "q").rpartition(".")[2]
         self.indexes: tuple[Index, ...] = ()
         self._prepared = False
-        self._outcomes: dict[int, str] = {}  # by the number of the first parameter
         self._resolver = DocumentsResolver()
 
     @property
@@ -140,21 +139,15 @@ class DocumentsLayout(Layout):
         return [ScanPart("true", "t.k", () if after is None else (after,))]
 
     def patch(self, id: bytes, fields: Mapping[str, Any], first: int) -> Patch | None:
-        if self.indexes and any(index.unique for index in self.indexes):
+        if any(index.unique for index in self.indexes):
             return None
         names = [name.encode() for name in fields]
         elements = [encode({name: value})[4:-1] for name, value in fields.items()]
         if sum(map(len, elements)) > LARGEST:
             return None
-        return Patch("", self._outcome(first), [id, names, elements, project(fields), self.version])
-
-    def _outcome(self, first: int) -> str:
-        outcome = self._outcomes.get(first)
-        if outcome is None:
-            numbers = ", ".join(f"${first + i}" for i in range(3))
-            outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
-            self._outcomes[first] = outcome
-        return outcome
+        numbers = ", ".join(f"${first + i}" for i in range(3))
+        outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
+        return Patch("", outcome, [id, names, elements, project(fields), self.version])
 
     # -- unique terms
 

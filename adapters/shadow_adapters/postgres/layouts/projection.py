@@ -75,16 +75,12 @@ def atom(value: Any) -> Atom:
 
 def text_atom(value: str) -> str:
     """The atom of a string."""
-    if len(value) <= _LONGEST and "\0" not in value:
-        return value
     end = value.find("\0", 0, _LONGEST)
     return value[: end if end >= 0 else _LONGEST]
 
 
 def number_atom(value: Any) -> Atom:
     """The atom of a number."""
-    if type(value) is int and -_EXACT <= value <= _EXACT:
-        return value
     if type(value) is not float and type(value) is not Decimal128 and -_EXACT <= value <= _EXACT:
         return int(value)
     exact = value.to_decimal() if type(value) is Decimal128 else value
