@@ -85,7 +85,7 @@ def ends(document: Mapping[str, Any], parts: Sequence[str]) -> Iterator[tuple[An
             yield value, True
             return
         if isinstance(value, list):
-            yield from _ends_in_array(value, rest)
+            yield from _ends_in_array(value, rest, range(len(value)))
             return
         inner = as_document(value)
         if inner is None:
@@ -94,10 +94,29 @@ def ends(document: Mapping[str, Any], parts: Sequence[str]) -> Iterator[tuple[An
         node = inner
 
 
-def _ends_in_array(array: list[Any], parts: Sequence[str]) -> Iterator[tuple[Any, bool]]:
+def ends_by_element(document: Mapping[str, Any], parts: Sequence[str]) -> Iterator[tuple[int | None, Any, bool]]:
+    """`ends`, each behind the index of the element of the first array on the way that led to it, if one did."""
+    node: Any = document
+    for position, part in enumerate(parts[:-1]):
+        node = node.get(part)
+        if isinstance(node, list):
+            rest = parts[position + 1 :]
+            for index in range(len(node)):
+                for value, open_array in _ends_in_array(node, rest, range(index, index + 1)):
+                    yield index, value, open_array
+            return
+        node = as_document(node)
+        if node is None:
+            break
+    for value, open_array in ends(document, parts):
+        yield None, value, open_array
+
+
+def _ends_in_array(array: list[Any], parts: Sequence[str], positions: range) -> Iterator[tuple[Any, bool]]:
     index = int(parts[0]) if is_index(parts[0]) else -1
     rest = parts[1:]
-    for position, element in enumerate(array):
+    for position in positions:
+        element = array[position]
         document = as_document(element)
         if document is not None:
             yield from ends(document, parts)
@@ -108,7 +127,7 @@ def _ends_in_array(array: list[Any], parts: Sequence[str]) -> Iterator[tuple[Any
         elif document is not None:
             yield from ends(document, rest)
         elif isinstance(element, list):
-            yield from _ends_in_array(element, rest)
+            yield from _ends_in_array(element, rest, range(len(element)))
 
 
 def reader(path: str, predicate: Predicate, *, into_arrays: bool) -> Callable[[Mapping[str, Any]], bool]:

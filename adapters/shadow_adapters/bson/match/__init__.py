@@ -8,6 +8,7 @@ from typing import Any
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.match.identity import equality_id
 from shadow_adapters.bson.match.parser import Parser, is_condition
+from shadow_adapters.bson.match.position import Position, filter_position
 from shadow_adapters.bson.match.test import DocumentPredicate
 from shadow_adapters.bson.paths import Predicate
 
@@ -19,13 +20,21 @@ _PARSER = Parser()
 class Matcher:
     """A compiled filter."""
 
-    __slots__ = ("matches",)
+    __slots__ = ("_filter", "_position", "matches")
 
     matches: DocumentPredicate
     """Whether a document matches. Raises `CommandFailure` where a regex would take too long on it."""
 
-    def __init__(self, matches: DocumentPredicate) -> None:
+    def __init__(self, matches: DocumentPredicate, filter: Mapping[str, Any] | None = None) -> None:
         self.matches = matches
+        self._filter = filter or {}
+        self._position: Position | None = None
+
+    def position(self, document: Mapping[str, Any]) -> int | None:
+        """Index of the array element by which a document that matches does so; None where no element decided."""
+        if self._position is None:
+            self._position = filter_position(self._filter, _PARSER)
+        return self._position(document)
 
 
 def compile_filter(filter: Mapping[str, Any]) -> Matcher:
@@ -34,7 +43,7 @@ def compile_filter(filter: Mapping[str, Any]) -> Matcher:
     Raises `CommandFailure`: 2 for what MongoDB refuses too, and with ``unsupported`` for an operator not served here.
     """
     check_depth(filter)
-    return Matcher(_PARSER.filter(filter))
+    return Matcher(_PARSER.filter(filter), filter)
 
 
 def compile_condition(condition: Mapping[str, Any]) -> Predicate:

@@ -62,7 +62,7 @@ def elem_match(argument: Any, parser: Parser) -> Leaf:
         holds = parser.field(argument).on()
     else:
         holds = _document_holds(parser.filter(argument))
-    return Leaf(lambda value: isinstance(value, list) and any(map(holds, value)), into_arrays=False)
+    return Leaf(lambda value: isinstance(value, list) and any(map(holds, value)), into_arrays=False, element=holds)
 
 
 def _document_holds(matches: Predicate) -> Predicate:

@@ -21,10 +21,12 @@ class Leaf:
     """True where one of the values at the path satisfies the predicate. A missing field is the value `MISSING`.
 
     ``into_arrays`` False: an array at the path is one value (``$size``), not also its elements.
+    ``element``: what an element satisfies where the predicate is of the array (``$elemMatch``).
     """
 
     predicate: Predicate
     into_arrays: bool = True
+    element: Predicate | None = None
 
     def over(self, path: str) -> DocumentPredicate:
         return reader(path, self.predicate, into_arrays=self.into_arrays)
