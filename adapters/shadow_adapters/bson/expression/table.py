@@ -1,0 +1,20 @@
+"""All the operators that an expression may use, by name. A new one is a function in its family and a line there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shadow_adapters.bson.expression.arithmetic import ARITHMETIC
+from shadow_adapters.bson.expression.boolean import BOOLEAN
+from shadow_adapters.bson.expression.comparison import COMPARISON
+from shadow_adapters.bson.expression.compiler import Operators
+from shadow_adapters.bson.expression.conditional import CONDITIONAL
+from shadow_adapters.bson.expression.variables import VARIABLES
+
+OPERATORS: Final[Operators] = {
+    **ARITHMETIC,
+    **BOOLEAN,
+    **COMPARISON,
+    **CONDITIONAL,
+    **VARIABLES,
+}
