@@ -12,6 +12,8 @@ from bson.int64 import Int64
 
 from shadow_adapters.bson.numbers import CONTEXT, Number, as_decimal
 
+__all__ = ["Arithmetic", "Number", "add", "multiply"]
+
 _INT32: Final = 1 << 31
 _INT64: Final = 1 << 63
 
