@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from shadow_adapters.bson.expression.arithmetic import ARITHMETIC
+from shadow_adapters.bson.expression.arrays import ARRAYS
 from shadow_adapters.bson.expression.boolean import BOOLEAN
 from shadow_adapters.bson.expression.comparison import COMPARISON
 from shadow_adapters.bson.expression.compiler import Operators
 from shadow_adapters.bson.expression.conditional import CONDITIONAL
+from shadow_adapters.bson.expression.elements import ELEMENTS
+from shadow_adapters.bson.expression.objects import OBJECTS
+from shadow_adapters.bson.expression.sets import SETS
+from shadow_adapters.bson.expression.statistics import STATISTICS
 from shadow_adapters.bson.expression.variables import VARIABLES
 
 OPERATORS: Final[Operators] = {
@@ -16,5 +21,10 @@ OPERATORS: Final[Operators] = {
     **BOOLEAN,
     **COMPARISON,
     **CONDITIONAL,
+    **ARRAYS,
+    **ELEMENTS,
+    **OBJECTS,
+    **SETS,
+    **STATISTICS,
     **VARIABLES,
 }

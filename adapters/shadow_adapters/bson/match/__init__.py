@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.match.identity import equality_id
@@ -14,7 +14,8 @@ from shadow_adapters.bson.paths import Predicate
 
 __all__ = ["Matcher", "compile_condition", "compile_filter", "equality_id", "is_condition"]
 
-_PARSER = Parser()
+_NO_VARIABLES: Final[Mapping[str, Any]] = {}
+_PARSER: Final = Parser(_NO_VARIABLES)
 
 
 class Matcher:
@@ -37,13 +38,15 @@ class Matcher:
         return self._position(document)
 
 
-def compile_filter(filter: Mapping[str, Any]) -> Matcher:
+def compile_filter(filter: Mapping[str, Any], variables: Mapping[str, Any] = _NO_VARIABLES) -> Matcher:
     """The matcher of a filter document.
+
+    ``variables``: what ``$expr`` may use, by name: those of a ``let``, and ``NOW``.
 
     Raises `CommandFailure`: 2 for what MongoDB refuses too, and with ``unsupported`` for an operator not served here.
     """
     check_depth(filter)
-    return Matcher(_PARSER.filter(filter), filter)
+    return Matcher(Parser(variables).filter(filter) if variables else _PARSER.filter(filter), filter)
 
 
 def compile_condition(condition: Mapping[str, Any]) -> Predicate:

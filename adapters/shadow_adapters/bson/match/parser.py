@@ -11,6 +11,7 @@ from typing import Any, Final
 from shadow_adapters.bson.match.arrays import all_of, elem_match, size
 from shadow_adapters.bson.match.comparison import equal, not_equal, not_one_of, one_of, ordered, plain
 from shadow_adapters.bson.match.element import exists, of_type
+from shadow_adapters.bson.match.expr import expression_holds
 from shadow_adapters.bson.match.logical import all_filters, any_filter, negation, no_filter
 from shadow_adapters.bson.match.modulo import modulo
 from shadow_adapters.bson.match.regex import from_options, from_regex
@@ -46,13 +47,22 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
     "$and": all_filters,
     "$or": any_filter,
     "$nor": no_filter,
+    "$expr": lambda _, argument, parser: expression_holds(argument, parser.variables),
     "$comment": lambda _, _argument, _parser: lambda _document: True,
 }
 """What may stand in the place of a field."""
 
 
 class Parser:
-    """Compiles filters and conditions; the families' operators come back to it for what is nested in them."""
+    """Compiles filters and conditions; the families' operators come back to it for what is nested in them.
+
+    ``variables``: those that ``$expr`` may use, with their values.
+    """
+
+    __slots__ = ("variables",)
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
 
     def filter(self, filter: Mapping[str, Any]) -> DocumentPredicate:
         """The predicate of a whole filter document. Raises `CommandFailure`."""
