@@ -1,16 +1,22 @@
 """The demo's application: a service for agents, written against plain Motor.
 
 It is handed a client, `motor.motor_asyncio.AsyncIOMotorClient` or Shadow's in its place, and cannot tell which. Each
-method makes one call of the driver; a hand-over is a transaction.
+method makes one call of the driver; a hand-over is a transaction. ``python -m shadow.demo.application URI DATABASE
+SECONDS`` uses it for a while by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import time
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
+from shadow.demo import shapes
 from shadow.demo.shapes import now
 
 Document = dict[str, Any]
@@ -92,3 +98,32 @@ class Application:
             await workflows.update_one(
                 {"_id": begun}, {"$set": {"status": "running"}, "$inc": {"runs": 1}}, session=session
             )
+
+
+async def serve(uri: str, database: str, seconds: float) -> int:
+    """Use the service with plain Motor for so long; how many calls were made. Raises the driver's exceptions."""
+    from motor.motor_asyncio import AsyncIOMotorClient  # whatever bears the driver's name in this process
+
+    client: Any = AsyncIOMotorClient(uri)
+    application = Application(client, database)
+    rng, ends, calls = Random(), time.monotonic() + seconds, 0
+    try:
+        while time.monotonic() < ends:
+            session = shapes.session(rng)
+            await application.add("sessions", session)
+            await application.change("sessions", session["_id"], {"$inc": {"data.hits": 1}})
+            if (await application.get("sessions", session["_id"]) or {})["data"]["hits"] != session["data"]["hits"] + 1:
+                raise AssertionError("a read missed a write that had been acknowledged")
+            await application.add("workflows", shapes.workflow(rng, "queued"))
+            await application.claim()
+            await application.workflows_in("running")
+            await application.workflow_count("queued")
+            calls += 7
+            await asyncio.sleep(0.02)
+    finally:
+        client.close()
+    return calls
+
+
+if __name__ == "__main__":
+    print(asyncio.run(serve(sys.argv[1], sys.argv[2], float(sys.argv[3]))))
