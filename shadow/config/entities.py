@@ -9,8 +9,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from shadow.config import patterns
 from shadow.config.models import Fraction, Section
 from shadow.config.problems import did_you_mean, mistake
+from shadow_adapters.mongo.store import ARMED
 from shadow_flags.phases import PHASES, Phase
 
 Layout = Literal["table", "documents"]
@@ -52,15 +54,15 @@ class LegacySettings(Section):
         return self.mongo is not None and "*" in self.mongo
 
     def covers(self, database: str, collection: str) -> bool:
-        """Whether a collection is this one, or one of this pattern's. A pattern leaves the server's own alone."""
+        """Whether a collection is this one, or one of this pattern's. A pattern leaves the server's and Shadow's own
+        alone."""
         if self.mongo is None:
             return False
         if not self.is_pattern:
             return self.mongo == f"{database}.{collection}"
-        if database in _SERVER_DATABASES or collection.startswith("system."):
+        if database in _SERVER_DATABASES or collection.startswith("system.") or collection == ARMED:
             return False
-        first, _, second = ("*", ".", "*") if self.mongo == "*" else self.mongo.partition(".")
-        return _like(first, database) and _like(second, collection)
+        return patterns.matches(self.mongo, database, collection)
 
 
 class NewSettings(Section):
@@ -193,8 +195,3 @@ def _phase_named(name: Any) -> Phase:
     if name in list(Phase):
         return Phase(name)
     raise mistake("is not a phase", did_you_mean(str(name), [phase.value for phase in Phase]))
-
-
-def _like(pattern: str, name: str) -> bool:
-    """Whether ``name`` is of the pattern. Only ``*`` is special: ``?`` and ``[`` are legal in collection names."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None

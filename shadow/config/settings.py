@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from shadow.config import patterns
 from shadow.config.entities import EntitySettings
 from shadow.config.models import FlagsSettings, GatesSettings, ProtocolSettings, Section, StoresSettings
 from shadow.config.problems import Problem, did_you_mean, mistake
@@ -37,7 +39,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for problem in between_entities(self.entities.values(), self.entities):
+        for problem in between_entities(list(self.entities.values()), self.entities):
             raise mistake(f"{problem.path}: {problem.what}", problem.fix)
         return self
 
@@ -47,7 +49,8 @@ class Settings(Section):
         return self._path
 
     def entity_for(self, database: str, collection: str) -> EntitySettings | None:
-        """The entity of a collection, None where it is not configured. The collection's own before any pattern.
+        """The entity of a collection, None where it is not configured. The collection's own before any
+        pattern, and of patterns the most exact one.
 
         Under a pattern it is an entity of its own, named ``<pattern's entity>.<database>.<collection>``.
         """
@@ -58,11 +61,20 @@ class Settings(Section):
 
     def _find(self, database: str, collection: str) -> EntitySettings | None:
         covering = [entity for entity in self.entities.values() if entity.legacy.covers(database, collection)]
-        covering.sort(key=lambda entity: entity.legacy.is_pattern)  # stable: patterns stay in the file's order
-        return covering[0].concrete(database, collection) if covering else None
+        exact = [each for each in covering if all(_as_exact(each, other) for other in covering)]
+        return exact[0].concrete(database, collection) if exact else None
+
+    def entity_named(self, name: str) -> EntitySettings | None:
+        """The entity of a name: a configured one (a pattern is itself), or that of a pattern's collection."""
+        if name in self.entities:
+            return self.entities[name]
+        _, _, where = name.partition(".")
+        database, _, collection = where.partition(".")
+        found = self.entity_for(database, collection) if database and collection else None
+        return found if found is not None and found.name == name else None
 
 
-def between_entities(entities: Iterable[EntitySettings], names: Collection[str]) -> list[Problem]:
+def between_entities(entities: Sequence[EntitySettings], names: Collection[str]) -> list[Problem]:
     """The mistakes that only show when the entities are seen together. ``names``: all that are declared."""
     problems: list[Problem] = []
     seen: dict[tuple[str, str], str] = {}
@@ -77,7 +89,28 @@ def between_entities(entities: Iterable[EntitySettings], names: Collection[str])
         problems += [Problem(f"{path}.parents", "names no entity", did_you_mean(p, names)) for p in unknown]
         if entity.name in entity.parents:
             problems.append(Problem(f"{path}.parents", "an entity cannot be its own parent", "remove it"))
-    return problems
+    return problems + _equally_exact(entities)
+
+
+def _as_exact(one: EntitySettings, other: EntitySettings) -> bool:
+    """Whether one of two entities that cover the same collection is at least as exact as the other."""
+    return patterns.within(one.legacy.mongo or "", other.legacy.mongo or "")
+
+
+def _equally_exact(entities: Sequence[EntitySettings]) -> list[Problem]:
+    """Patterns that may cover the same collection, neither of which is the more exact one."""
+    covering = [entity for entity in entities if entity.legacy.is_pattern]
+    return [
+        Problem(
+            f"entities.{other.name}.legacy.mongo",
+            f"may cover the same collections as the entity {one.name}, and neither of the two patterns is more exact",
+            f"let one of {one.name} and {other.name} cover less",
+        )
+        for one, other in combinations(covering, 2)
+        if patterns.meet(one.legacy.mongo or "", other.legacy.mongo or "")
+        and one.legacy.mongo != other.legacy.mongo
+        and _as_exact(one, other) == _as_exact(other, one)
+    ]
 
 
 def _claims(entity: EntitySettings) -> list[tuple[str, str]]:

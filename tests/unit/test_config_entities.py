@@ -84,3 +84,31 @@ def test_each_collection_of_a_pattern_gets_a_table_that_postgres_can_name(collec
     assert entity.table != twin.table
     with pytest.raises(ValueError, match="no table of its own"):
         found.entities["every"].table  # noqa: B018 - the property raises
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_most_exact_pattern_wins_wherever_it_stands(order: int) -> None:
+    patterns = {"every": "*", "tenants": "tenant_*.*", "events": "tenant_*.events*", "one": "tenant_1.events"}
+    found = settings(**{name: {"legacy": {"mongo": patterns[name]}} for name in list(patterns)[::order]})
+    places = [("app", "log"), ("tenant_2", "log"), ("tenant_2", "events"), ("tenant_1", "events")]
+    names = [each.name for each in (found.entity_for(*place) for place in places) if each]
+    assert names == ["every.app.log", "tenants.tenant_2.log", "events.tenant_2.events", "one"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("tenant_*.*", "*.events"), ("*", "*.*"), ("a*.x", "*b.x")])
+def test_two_patterns_that_are_equally_exact_are_a_mistake(one: str, other: str) -> None:
+    with pytest.raises(ValidationError, match="the entity first, and neither of the two"):
+        settings(first={"legacy": {"mongo": one}}, second={"legacy": {"mongo": other}})
+    assert settings(first={"legacy": {"mongo": "a*.x"}}, second={"legacy": {"mongo": "b*.x"}})
+
+
+def test_an_entity_is_found_by_its_name() -> None:
+    found = settings(every={"legacy": {"mongo": "*"}}, agents={"legacy": {"mongo": "app.agents"}})
+    assert found.entity_named("agents") is found.entities["agents"]
+    assert found.entity_named("every.app.a.b") is found.entity_for("app", "a.b")
+    assert found.entity_named("every.app.agents") is None, "it has an entity of its own"
+    assert found.entity_named("every.admin.x") is None and found.entity_named("other.app.x") is None
+
+
+def test_a_pattern_leaves_shadows_own_alone() -> None:
+    assert settings(every={"legacy": {"mongo": "*"}}).entity_for("app", "shadow_armed") is None
