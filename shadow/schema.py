@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shadow.config import EntitySettings, Settings
+from shadow.config.entities import READABLE
 from shadow.stores import Mongo, Postgres
 from shadow_adapters.failures import StoreError
+from shadow_adapters.postgres.admission import admission_statements
 from shadow_adapters.postgres.control import outbox_statements, schema_statements
 from shadow_adapters.postgres.layouts import Layout, layout_for
 
@@ -38,6 +40,7 @@ async def apply(settings: Settings, conn: Postgres, entities: Iterable[EntitySet
     layouts = {entity.name: layout_of(entity) for entity in entities}
     await _require_tables(conn, entities, layouts)
     await _run(conn, schema_statements())
+    await _run(conn, admission_statements(_patterns(settings), READABLE))
     lines = ["control schema: ready"]
     for entity in entities:
         lines.append(await _apply_entity(conn, entity, layouts[entity.name]))
@@ -49,12 +52,16 @@ def own_entities(settings: Settings) -> list[EntitySettings]:
     return [entity for entity in settings.entities.values() if entity.legacy.mongo and not entity.legacy.is_pattern]
 
 
+def _patterns(settings: Settings) -> list[str]:
+    return [entity.name for entity in settings.entities.values() if entity.legacy.is_pattern]
+
+
 async def expanded(settings: Settings, client: Mongo) -> list[EntitySettings]:
     """The configured collections, and those that exist now under each pattern. Raises pymongo's errors."""
     found = {entity.name: entity for entity in own_entities(settings)}
     if any(entity.legacy.is_pattern for entity in settings.entities.values()):
         for database in await client.list_database_names():
-            for collection in await client[database].list_collection_names():
+            for collection in await client[database].list_collection_names(filter={"type": "collection"}):
                 if entity := settings.entity_for(database, collection):
                     found[entity.name] = entity
     return list(found.values())

@@ -61,7 +61,9 @@ def verify(
 
 
 async def _count(settings: config.Settings, entity: str) -> int:
-    where = settings.entities[entity].legacy.mongo or ""
+    configured = settings.entity_named(entity)
+    assert configured is not None
+    where = configured.legacy.mongo or ""
     database, _, collection = where.partition(".")
     async with mongo_client(settings) as client:
         return await client[database][collection].estimated_document_count()
@@ -71,10 +73,12 @@ class _Member:
     """This command as a member of the fleet, for as long as its work takes."""
 
     def __init__(self, settings: config.Settings, entity: str) -> None:
-        if entity not in settings.entities:
+        configured = settings.entity_named(entity)
+        if configured is None or configured.legacy.is_pattern:
             raise typer.BadParameter(f"no entity {entity!r}; configured are {', '.join(settings.entities)}")
         self._entity = entity
         self._runtime = Runtime(settings)
+        self._runtime.entities[entity]  # one of a pattern's is made when it is asked for
         self.report = Report()
 
     def __enter__(self) -> _Member:

@@ -62,7 +62,13 @@ def _settled(settings: config.Settings, entity: str) -> Phase:
     if entity not in settings.entities:
         raise typer.BadParameter(f"no entity {entity!r}; configured are {', '.join(settings.entities)}")
     found = asyncio.run(status(settings))
-    return next((Phase(each.phase) for each in found.entities if each.entity == entity), Phase.LEGACY)
+    of_pattern = f"{entity}." if settings.entities[entity].legacy.is_pattern else None
+    phases = [
+        Phase(each.phase)
+        for each in found.entities
+        if each.entity == entity or (of_pattern and each.entity.startswith(of_pattern))
+    ]
+    return min(phases, key=lambda phase: phase.rank, default=Phase.LEGACY)  # a pattern is where its last one is
 
 
 def _ahead(now: Phase) -> Phase:

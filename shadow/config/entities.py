@@ -25,6 +25,7 @@ REST_COLUMN = "_rest"
 
 IDENTIFIER_BYTES = 63  # PostgreSQL cuts longer names, silently
 DERIVED_BYTES = 48  # what lies beside a table is named after it, with an ending of its own
+READABLE = DERIVED_BYTES - 13  # characters of a name that stand before a hash
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SERVER_DATABASES = frozenset({"admin", "local", "config"})
 
@@ -188,7 +189,7 @@ def table_name(entity: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", entity)
     if plain == entity and len(plain) <= DERIVED_BYTES:
         return plain
-    return f"{plain[: DERIVED_BYTES - 13]}_{hashlib.sha256(entity.encode()).hexdigest()[:12]}"
+    return f"{plain[:READABLE]}_{hashlib.sha256(entity.encode()).hexdigest()[:12]}"
 
 
 def _phase_named(name: Any) -> Phase:

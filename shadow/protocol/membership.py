@@ -121,6 +121,8 @@ class Membership:
 
     async def _extend(self) -> Fleet:
         assert self.fleet is not None
+        if appeared := [entity for entity in list(self._views) if entity not in self.fleet.entities]:
+            await self._control.ensure(appeared)
         members = [lease.process for lease in self.fleet.leases] + authors(self._folder)
         gone = list({process.id for process in members if self._seen_gone(process)})
         left, paths = left_behind(self._folder, gone)

@@ -27,11 +27,13 @@ from shadow.runtime.entity import Entity
 from shadow.runtime.evidence import asks_for_clients, budgets, evidence, seen
 from shadow.runtime.identity import surely_gone, this_process
 from shadow.runtime.observer import Told
+from shadow.schema import expanded
 from shadow.stores import mongo_client
 from shadow.strangers import in_the_way
 from shadow_adapters.contract import Burden, EntityState, Fleet
 from shadow_adapters.mongo.outcomes import store_error
 from shadow_adapters.mongo.store import MongoStore
+from shadow_adapters.postgres.admission import admit
 from shadow_adapters.postgres.control import PostgresControl
 from shadow_adapters.postgres.layouts import Layout
 from shadow_adapters.postgres.pool import create_pool
@@ -43,6 +45,7 @@ from shadow_flags.sources.static import StaticSource
 from shadow_flags.sources.unleash import UnleashSource
 
 _FACTS_EVERY = 1.0
+_DISCOVER_EVERY = 10.0
 
 
 def terms_of(settings: ProtocolSettings) -> Terms:
@@ -88,6 +91,8 @@ class ControlThread:
         self._sink = sink
         self._legacy: dict[str, MongoStore] = {}
         self._new: dict[str, PostgresRecords] = {}
+        self._without_table: set[str] = set()
+        self._discover_at = 0.0
         self.told = Told(sink)
         self.ready = threading.Event()
         self.failure: BaseException | None = None
@@ -132,8 +137,8 @@ class ControlThread:
             folder,
             terms_of(settings),
             control,
-            self._legacy.__getitem__,
-            self._new.__getitem__,
+            self._legacy_of,
+            self._new_of,
             Wishes(aim=self._aim, blocked=self._blocked, gone=surely_gone, order=self._order),
             self.told,
             journal_bytes=settings.journal_max_bytes,
@@ -154,6 +159,7 @@ class ControlThread:
     def add(self, entity: Entity) -> None:
         """Let the node take part in an entity that appeared later. From any thread."""
         assert self.loop is not None
+        self.node.add(entity.name)
         if threading.current_thread() is self._thread:
             self._take(entity)
         else:
@@ -163,6 +169,37 @@ class ControlThread:
         self._legacy[entity.name] = MongoStore(self._client, entity.database, entity.collection, entity.name)
         self._new[entity.name] = PostgresRecords(self._pool, entity.layout)
         self.node.add(entity.name)
+        if entity.flag != entity.name:
+            self._without_table.add(entity.name)
+
+    def _legacy_of(self, name: str) -> MongoStore:
+        """An entity's legacy store; another process may have been the first to meet the entity."""
+        if name not in self._legacy:
+            self._take(self._entities[name])
+        return self._legacy[name]
+
+    def _new_of(self, name: str) -> PostgresRecords:
+        self._legacy_of(name)
+        return self._new[name]
+
+    async def _make_tables(self) -> None:
+        """Have tables made for collections that appeared; what cannot be made now is tried again."""
+        for name in sorted(self._without_table):
+            try:
+                async with self._pool.connection() as conn:
+                    await admit(conn, name)
+            except Exception as error:
+                log.debug("a table could not be made", entity=name, error=error)
+            else:
+                self._without_table.discard(name)
+
+    async def _discover(self) -> None:
+        """Meet the collections of patterns that nobody has used yet."""
+        if not self.node.conductor.conducting or time.monotonic() < self._discover_at:
+            return
+        self._discover_at = time.monotonic() + _DISCOVER_EVERY
+        for settings in await expanded(self._settings, self._client):
+            self._entities[settings.name]
 
     async def _chores(self, source: Source) -> None:
         """Keep the flags' wishes, facts and gauges fresh until the end."""
@@ -175,6 +212,11 @@ class ControlThread:
                 await self._gauges()
             except Exception as error:
                 log.debug("facts not stored", error=error)
+            try:
+                await self._discover()
+            except Exception as error:
+                log.debug("collections not seen", error=error)
+            await self._make_tables()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FACTS_EVERY):
                     await self._ending.wait()
@@ -207,8 +249,11 @@ class ControlThread:
         return source
 
     def _aim(self, entity: str, settled: Phase) -> Phase | None:
-        found = self._entities.get(entity)
-        if found is None or not found.wanted.known:
+        try:
+            found = self._entities[entity]
+        except KeyError:
+            return None  # of a configuration that is not this process's
+        if not found.wanted.known:
             return None
         return found.wanted.aim(settled)
 

@@ -20,6 +20,7 @@ from shadow.metrics.sink import Fanout, Sink
 from shadow.router.router import ROUTERS, Router
 from shadow.router.unit import TransactionUnit
 from shadow.runtime.control import ControlThread
+from shadow.runtime.entities import Entities
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.failures import StoreDown
@@ -35,7 +36,7 @@ class Runtime:
     def __init__(self, settings: Settings, sinks: Sequence[Sink] = ()) -> None:
         self.settings = settings
         self.sink: Sink = Fanout([prometheus_sink(), EventSink(), *sinks])
-        self.entities: dict[str, Entity] = {}
+        self.entities = Entities(self._appeared)
         self.layouts: dict[str, Layout] = {}
         for configured in settings.entities.values():
             if configured.legacy.mongo is not None and not configured.legacy.is_pattern:
@@ -62,13 +63,7 @@ class Runtime:
     def router(self, database: str, collection: str) -> Router | None:
         """The router of a configured collection, None for every other one."""
         settings = self.settings.entity_for(database, collection)
-        if settings is None:
-            return None
-        if settings.name not in self.entities:
-            self._add(settings, database, collection)
-            if self.control.ready.is_set():
-                self.control.add(self.entities[settings.name])
-        return Router(current, settings.name)
+        return None if settings is None else Router(current, settings.name)
 
     def entity_of(self, database: str, collection: str) -> str:
         """The name of a configured collection's entity."""
@@ -97,6 +92,17 @@ class Runtime:
                 f"the phase of {here.entity.name} is not known while PostgreSQL is away, and its authority may have "
                 "moved there: bring PostgreSQL back"
             )
+
+    def _appeared(self, name: str) -> Entity:
+        """The entity of a collection of a pattern, asked for by its name. Raises `KeyError`."""
+        settings = self.settings.entity_named(name)
+        if settings is None or settings.legacy.mongo is None or settings.legacy.is_pattern:
+            raise KeyError(name)
+        database, _, collection = settings.legacy.mongo.partition(".")
+        self._add(settings, database, collection)
+        if self.control.ready.is_set():
+            self.control.add(self.entities[name])
+        return self.entities[name]
 
     def _add(self, settings: EntitySettings, database: str, collection: str) -> None:
         flag = settings.name
