@@ -261,6 +261,8 @@ class ControlThread:
         facts = await self._control.facts(state.entity)
         given = self._settings.gates
         try:
+            if target is Phase.DUAL_WRITE and await self._is_view(self._entities[state.entity]):
+                return ["it is a view, which has no records of its own: it stays with legacy"]
             clients = await in_the_way(self._client) if asks_for_clients(target, given) else []
         except PyMongoError as error:
             raise store_error(error) from error
@@ -269,6 +271,13 @@ class ControlThread:
         for gate, why in found.items():
             self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
         return [why for why in found.values() if why]
+
+    async def _is_view(self, entity: Entity) -> bool:
+        """Whether a pattern covers what is no collection. Raises pymongo's errors."""
+        if entity.flag == entity.name:
+            return False  # `shadow check` says so of one that is named
+        found = await self._client[entity.database].list_collections(filter={"name": entity.collection})
+        return any(each.get("type", "collection") != "collection" for each in await found.to_list())
 
     def _order(self) -> Sequence[str]:
         """The entities, parents before children."""
