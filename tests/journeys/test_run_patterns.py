@@ -1,0 +1,83 @@
+"""Collections of a pattern that appear while the service runs: each becomes an entity, whoever meets it first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from pymongo import MongoClient
+
+from shadow import runtime
+from shadow.config import load
+from shadow.embedded import MongoServer
+from shadow.pymongo import AsyncMongoClient
+from shadow.schema import apply
+from shadow.status import status
+from tests.journeys.runtime_support import until
+from tests.journeys.test_run_demo_application import CONFIG
+
+
+class Fleet:
+    """One process, and the configuration that it follows."""
+
+    def __init__(self, folder: Path, mongo: str, postgres: str) -> None:
+        self.path, self.mongo, self.postgres = folder / "shadow.toml", mongo, postgres
+
+    def want(self, phase: str) -> None:
+        text = CONFIG.format(mongo=self.mongo, postgres=self.postgres, folder=self.path.parent, phase=phase)
+        new = self.path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.path)
+
+    async def phases(self) -> dict[str, str]:
+        return {each.entity: each.phase for each in (await status(load(self.path))).entities}
+
+    async def reaches(self, entity: str, phase: str) -> None:
+        async def there() -> bool:
+            return (await self.phases()).get(entity) == phase
+
+        await until(there, f"{entity} in {phase}")
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str) -> AsyncIterator[Fleet]:
+    made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
+    made.want("shadow_read")
+    conn = await asyncpg.connect(postgres_dsn)
+    await apply(load(made.path), conn)
+    await conn.close()
+    runtime.install(load(made.path))
+    yield made
+    runtime.uninstall()
+
+
+async def test_a_collection_that_appears_is_copied_and_follows(fleet: Fleet) -> None:
+    with MongoClient[dict[str, Any]](fleet.mongo) as bare:
+        bare["before"]["old"].insert_many([{"_id": n} for n in range(20)])
+    async with AsyncMongoClient(fleet.mongo) as client:
+        files: Any = client["later"]["fs"]["files"]  # what lies between is no collection
+        await files.insert_one({"_id": 1, "n": 1})
+        await fleet.reaches("all.later.fs.files", "shadow_read")
+        await fleet.reaches("all.before.old", "shadow_read")  # nobody has used it
+        await files.update_one({"_id": 1}, {"$inc": {"n": 1}})
+        assert await files.find_one({"_id": 1}) == {"_id": 1, "n": 2}
+        assert set(await fleet.phases()) == {"all.later.fs.files", "all.before.old"}
+    conn = await asyncpg.connect(fleet.postgres)
+    rows = await conn.fetch(
+        "SELECT value FROM shadow.fact WHERE entity = 'all.before.old' AND name = 'verify_compared'"
+    )
+    await conn.close()
+    assert [row[0] for row in rows] == [20]
+
+
+async def test_a_collection_that_appears_late_begins_in_legacy(fleet: Fleet) -> None:
+    async with AsyncMongoClient(fleet.mongo) as client:
+        await client["app"]["first"].insert_one({"_id": 1})
+        await fleet.reaches("all.app.first", "shadow_read")
+        await client["app"]["second"].insert_one({"_id": 1})
+        with MongoClient[dict[str, Any]](fleet.mongo) as bare:
+            assert bare["app"]["second"].count_documents({}) == 1
+        await fleet.reaches("all.app.second", "shadow_read")
