@@ -61,6 +61,8 @@ class Parser:
 
     __slots__ = ("variables",)
 
+    variables: Mapping[str, Any]
+
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self.variables = variables
 

@@ -6,6 +6,7 @@ import re
 from typing import Final, Literal, NoReturn
 
 from shadow_adapters.bson.pcre.nodes import Choice, Here, Look, Node, One, Repeat, Sequence
+from shadow_adapters.bson.pcre.properties import is_cased, ranges_of
 from shadow_adapters.failures import CommandFailure
 
 _CLASSES: Final = {letter: rf"(?a:\{letter})" for letter in "dDwWsS"}  # PCRE's are ASCII without (*UCP)
@@ -20,6 +21,7 @@ _RANGES: Final = {
 _HERE: Final = {"b": r"(?a:\b)", "B": r"(?a:\B)", "A": r"\A", "Z": r"(?=\n?\Z)"}
 _CHARACTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "a": "\a", "e": "\x1b"}
 _HEX: Final = re.compile(r"x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{1,2}))")
+_PROPERTY: Final = re.compile(r"([pP])(?:\{(\^?)([A-Za-z&_ ]+)\}|([A-Za-z]))")
 _COUNT: Final = re.compile(r"\{(\d{1,5})(,(\d{1,5})?)?\}", re.ASCII)
 _FLAGS: Final = re.compile(r"\(\?([imsx]+)\)")
 _GROUP: Final = re.compile(r"\((?!\?|\*)|\(\?:|\(\?P?<[A-Za-z_]\w*>", re.ASCII)
@@ -48,14 +50,15 @@ class Parsed:
             options, pattern = options + leading[1], pattern[leading.end() :]
         self.multiline = "m" in options
         self.flags = sum(flag for letter, flag in (("i", re.I), ("m", re.M), ("s", re.S)) if letter in options)
-        self.node: Node = _Parser(pattern, extended="x" in options).whole()
+        self.node: Node = _Parser(pattern, extended="x" in options, caseless="i" in options).whole()
 
 
 class _Parser:
     """Recursive descent over the text of one pattern."""
 
-    def __init__(self, text: str, *, extended: bool) -> None:
+    def __init__(self, text: str, *, extended: bool, caseless: bool) -> None:
         self.text = text
+        self.caseless = caseless
         self.at = 0
         self.depth = 0
         self.ignored = re.compile(f"(?:{_COMMENT.pattern}|{_SPACE.pattern})+") if extended else _COMMENT
@@ -166,7 +169,21 @@ class _Parser:
         if letter in _HERE and letter:
             self.at += 1
             return Here(_HERE[letter])
+        if letter in ("p", "P"):
+            return One(f"(?-i:[{self._property()}])")
         return _literal(self._escaped_character())
+
+    def _property(self) -> str:
+        """The ranges of a Unicode property, after the backslash."""
+        asked = _PROPERTY.match(self.text, self.at)
+        if asked is None:
+            invalid("malformed \\P or \\p sequence")
+        letter, caret, long, short = asked.groups()
+        ranges = ranges_of(long or short, negated=(letter == "P") is not bool(caret))
+        if ranges is None:
+            refuse(f"\\p{{{long or short}}}")
+        self.at = asked.end()
+        return ranges
 
     def _escaped_character(self) -> str:
         letter = self.text[self.at : self.at + 1]
@@ -198,6 +215,8 @@ class _Parser:
     def _set_item(self) -> str:
         low = self._set_member()
         if low is None:
+            if self.text[self.at + 1] in "pP":
+                return self._set_property()
             self.at += 2
             return _RANGES[self.text[self.at - 1]]
         is_range = self.text.startswith("-", self.at) and self.text[self.at + 1 : self.at + 2] not in ("]", "")
@@ -211,6 +230,15 @@ class _Parser:
             invalid("range out of order in character class")
         return f"{re.escape(low)}-{re.escape(high)}"
 
+    def _set_property(self) -> str:
+        self.at += 1
+        begun = self.at
+        ranges = self._property()
+        named = self.text[begun + 1 : self.at].strip("{^}")
+        if self.caseless and is_cased(named):  # Python would look at the whole class without regard to case
+            refuse(f"[\\p{{{named}}}] without regard to case")
+        return ranges
+
     def _set_member(self) -> str | None:
         """One character of a class; None, consuming nothing, before one of the escapes that are classes."""
         char = self.text[self.at]
@@ -220,7 +248,7 @@ class _Parser:
             self.at += 1
             return char
         letter = self.text[self.at + 1 : self.at + 2]
-        if letter in _RANGES and letter:
+        if letter and (letter in _RANGES or letter in "pP"):
             return None
         self.at += 1
         if letter == "b":
