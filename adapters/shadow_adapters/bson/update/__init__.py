@@ -10,8 +10,9 @@ from typing import Any
 
 from bson.datetime_ms import DatetimeMS
 
+from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.update.seed import upsert_seed
-from shadow_adapters.bson.update.update import Update, check_update
+from shadow_adapters.bson.update.update import Update, check_update, nowhere
 
 __all__ = ["Update", "apply_update", "check_update", "upsert_seed"]
 
@@ -23,6 +24,7 @@ def apply_update(
     inserting: bool,
     now: DatetimeMS,
     filter: Mapping[str, Any] | None = None,
+    array_filters: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The document after the update; the given one is not changed, and what is equal is shared with it.
 
@@ -31,9 +33,11 @@ def apply_update(
         update: operators, or a replacement, or either of them compiled.
         inserting: the result is the new document of an upsert: ``$setOnInsert`` counts, ``_id`` comes first.
         now: the time that ``$currentDate`` sets.
-        filter: the filter that found the document, which positional operators refer to; those are refused by name.
+        filter: the filter that found the document, which the positional ``$`` refers to.
+        array_filters: what the elements that ``$[identifier]`` stands for satisfy.
 
     Raises `CommandFailure` with MongoDB's codes: 2, 9, 14, 28, 40, 52, 53, 56, 66.
     """
-    compiled = update if isinstance(update, Update) else check_update(update)
-    return compiled.apply(document, inserting=inserting, now=now)
+    compiled = update if isinstance(update, Update) else check_update(update, array_filters)
+    position = nowhere if filter is None else compile_filter(filter).position
+    return compiled.apply(document, inserting=inserting, now=now, position=position)

@@ -21,7 +21,7 @@ def add_to_set(path: Path, argument: Any) -> Effect:
     """``$addToSet``: the values that no element is equal to yet; the array is made where it is missing."""
     values = _each(argument)
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is not MISSING and not isinstance(current, list):
             raise CommandFailure(
@@ -56,7 +56,7 @@ def _each(argument: Any) -> list[Any]:
 
 def pull(path: Path, argument: Any) -> Effect:
     """``$pull``: takes out the elements that a condition, a filter of documents, a regex or a value matches."""
-    return _taking_out("$pull", path, _pulled(argument))
+    return _taking_out("$pull", _pulled(argument))
 
 
 def _pulled(argument: Any) -> Predicate:
@@ -81,11 +81,11 @@ def pull_all(path: Path, argument: Any) -> Effect:
     if not isinstance(argument, list | tuple):
         raise CommandFailure(2, f"$pullAll requires an array argument but was given a {type_name(argument)}")
     keys = frozenset(map(encode, argument))
-    return _taking_out("$pullAll", path, lambda element: encode(element) in keys)
+    return _taking_out("$pullAll", lambda element: encode(element) in keys)
 
 
-def _taking_out(name: str, path: Path, out: Callable[[Any], bool]) -> Effect:
-    def effect(editor: Editor, _: Occasion) -> None:
+def _taking_out(name: str, out: Callable[[Any], bool]) -> Effect:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is MISSING:
             return
@@ -102,7 +102,7 @@ def pop(path: Path, argument: Any) -> Effect:
         raise CommandFailure(9, f"$pop expects 1 or -1 for '{dotted(path)}'")
     last = argument == 1
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is MISSING:
             return

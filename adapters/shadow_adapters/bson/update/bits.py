@@ -26,7 +26,7 @@ def bit(path: Path, argument: Any) -> Effect:
     """``$bit``: the operations one after the other; a missing field is 0. A long makes the result one."""
     steps = _steps(argument)
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         number = 0 if current is MISSING else current
         if not _is_whole(number):

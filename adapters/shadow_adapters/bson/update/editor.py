@@ -30,7 +30,7 @@ class Editor:
         """The value at the path, or `MISSING`; an array is entered by index only."""
         value: Any = self.document
         for part in path:
-            value = _child(value, part)
+            value = child(value, part)
             if value is MISSING:
                 return MISSING
         return value
@@ -76,7 +76,7 @@ class Editor:
 
     def _enter(self, container: Container, part: str, path: Path, position: int) -> Container:
         """The container below, made or copied so that it can be changed."""
-        value = _child(container, part)
+        value = child(container, part)
         if value is not MISSING and id(value) in self._own:
             return self._own[id(value)]
         inner: Container
@@ -94,7 +94,8 @@ class Editor:
         return inner
 
 
-def _child(container: Any, part: str) -> Any:
+def child(container: Any, part: str) -> Any:
+    """The value of a field, or of an element by its index; `MISSING` where there is none."""
     if isinstance(container, list):
         return container[int(part)] if is_index(part) and int(part) < len(container) else MISSING
     document = as_document(container)

@@ -19,8 +19,8 @@ class Occasion:
     inserting: bool
 
 
-Effect = Callable[[Editor, Occasion], None]
-"""A change of one path of a document."""
+Effect = Callable[[Editor, Path, Occasion], None]
+"""A change of a document at one path, which holds no positional operators any more."""
 
 Operator = Callable[[Path, Any], Effect]
 """From a path and the operator's argument to the effect. Raises `CommandFailure` for an argument that is no good."""

@@ -16,13 +16,13 @@ from shadow_adapters.failures import CommandFailure
 
 def set_(path: Path, argument: Any) -> Effect:
     """``$set``: the value, wherever the field is now."""
-    return lambda editor, _: editor.put(path, argument)
+    return lambda editor, path, _: editor.put(path, argument)
 
 
 def set_on_insert(path: Path, argument: Any) -> Effect:
     """``$setOnInsert``: the value, where the update makes the document."""
 
-    def effect(editor: Editor, occasion: Occasion) -> None:
+    def effect(editor: Editor, path: Path, occasion: Occasion) -> None:
         if occasion.inserting:
             editor.put(path, argument)
 
@@ -31,14 +31,14 @@ def set_on_insert(path: Path, argument: Any) -> Effect:
 
 def unset(path: Path, argument: Any) -> Effect:
     """``$unset``: no field; null in an array."""
-    return lambda editor, _: editor.remove(path)
+    return lambda editor, path, _: editor.remove(path)
 
 
 def current_date(path: Path, argument: Any) -> Effect:
     """``$currentDate``: the occasion's time, as a date or a timestamp."""
     timestamp = _wants_timestamp(argument)
 
-    def effect(editor: Editor, occasion: Occasion) -> None:
+    def effect(editor: Editor, path: Path, occasion: Occasion) -> None:
         value = Timestamp(int(occasion.now) // 1000, 1) if timestamp else occasion.now
         editor.put(path, value)
 
@@ -62,23 +62,23 @@ def _wants_timestamp(argument: Any) -> bool:
     return bool(argument["$type"] == "timestamp")
 
 
-def rename(source: Path, destination: Path) -> Effect:
-    """``$rename``: the value at the destination instead; nothing where the source is missing.
+def rename(source: Path) -> Effect:
+    """``$rename``: the source's value at the path instead; nothing where the source is missing.
 
-    The effect raises `CommandFailure` 28 where the source leads through a value that has no fields, and 2 where it or
-    the destination is an element of an array.
+    The effect raises `CommandFailure` 28 where the source leads through a value that has no fields, and 2 where one of
+    the two is an element of an array.
     """
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         editor.check_traversable(source)
         value = editor.find(source)
         if value is MISSING:
             return
         if editor.through_array(source):
             raise CommandFailure(2, f"The source field cannot be an array element, '{dotted(source)}'")
-        if editor.through_array(destination):
-            raise CommandFailure(2, f"The destination field cannot be an array element, '{dotted(destination)}'")
-        editor.put(destination, value)
+        if editor.through_array(path):
+            raise CommandFailure(2, f"The destination field cannot be an array element, '{dotted(path)}'")
+        editor.put(path, value)
         editor.remove(source)
 
     return effect

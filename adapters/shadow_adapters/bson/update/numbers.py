@@ -30,7 +30,7 @@ def _computed(
     if not is_number(argument):
         raise CommandFailure(14, f"Cannot {verb} with non-numeric argument: '{dotted(path)}'")
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is MISSING:
             editor.put(path, of_missing(argument))
@@ -51,16 +51,16 @@ def _computed(
 
 def min_(path: Path, argument: Any) -> Effect:
     """``$min``: the argument where it is below the value, in BSON's order, or the field is missing."""
-    return _bounded(path, argument, -1)
+    return _bounded(argument, -1)
 
 
 def max_(path: Path, argument: Any) -> Effect:
     """``$max``: the argument where it is above the value, in BSON's order, or the field is missing."""
-    return _bounded(path, argument, 1)
+    return _bounded(argument, 1)
 
 
-def _bounded(path: Path, argument: Any, side: int) -> Effect:
-    def effect(editor: Editor, _: Occasion) -> None:
+def _bounded(argument: Any, side: int) -> Effect:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is MISSING or compare(argument, current) == side:
             editor.put(path, argument)

@@ -5,16 +5,18 @@ A new operator is one function in its family's file and one line here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.arrays import add_to_set, pop, pull, pull_all
 from shadow_adapters.bson.update.bits import bit
-from shadow_adapters.bson.update.effect import Effect, Operator
+from shadow_adapters.bson.update.editor import Path
+from shadow_adapters.bson.update.effect import Effect, Operator, dotted
 from shadow_adapters.bson.update.fields import current_date, rename, set_, set_on_insert, unset
 from shadow_adapters.bson.update.numbers import inc, max_, min_, mul
 from shadow_adapters.bson.update.paths import application_order, check_conflicts, parse_path
+from shadow_adapters.bson.update.positional import Filters, check_positional, check_used, is_dynamic
 from shadow_adapters.bson.update.push import push
 from shadow_adapters.failures import CommandFailure
 
@@ -36,13 +38,14 @@ OPERATORS: Final[dict[str, Operator]] = {
 }
 """All but ``$rename``, whose argument is a path of its own."""
 
-Change = tuple[tuple[str, ...], Effect]
+Change = tuple[Path, Effect]
+"""An effect, and where it is to be had."""
 
 
-def compile_operators(update: Mapping[str, Any]) -> list[Effect]:
-    """The effects of an update document, in the order in which MongoDB applies them. Raises `CommandFailure`."""
+def compile_operators(update: Mapping[str, Any], filters: Filters) -> list[Change]:
+    """The changes of an update document. Raises `CommandFailure`."""
     changes: list[Change] = []
-    touched: list[tuple[str, ...]] = []
+    touched: list[Path] = []
     for name, fields in update.items():
         if name != "$rename" and name not in OPERATORS:
             raise CommandFailure(
@@ -63,18 +66,28 @@ def compile_operators(update: Mapping[str, Any]) -> list[Effect]:
             if name == "$rename":
                 destination = _destination(text, argument)
                 touched.append(destination)
-                changes.append((destination, rename(path, destination)))
+                changes.append((destination, rename(path)))
             else:
                 changes.append((path, OPERATORS[name](path, argument)))
+    check_used(filters, frozenset().union(*(check_positional(path, filters) for path in touched)))
+    return ordered(changes, touched)
+
+
+def ordered(changes: Sequence[Change], touched: Sequence[Path]) -> list[Change]:
+    """The changes in the order in which MongoDB applies them. Raises `CommandFailure` 40 where paths conflict."""
     check_conflicts(touched)
-    return [effect for _, effect in sorted(changes, key=lambda change: application_order(change[0]))]
+    return sorted(changes, key=lambda change: application_order(change[0]))
 
 
-def _destination(source: str, argument: Any) -> tuple[str, ...]:
+def _destination(source: str, argument: Any) -> Path:
     if not isinstance(argument, str):
         raise CommandFailure(2, f"The 'to' field for $rename must be a string: {source}")
     if argument == source:
         raise CommandFailure(2, f"The source and target field for $rename must differ: {source}")
     if argument.startswith(source + ".") or source.startswith(argument + "."):
         raise CommandFailure(2, f"The source and target field for $rename must not be on the same path: {source}")
-    return parse_path(argument)
+    destination = parse_path(argument)
+    for what, path in (("source", parse_path(source)), ("destination", destination)):
+        if is_dynamic(path):
+            raise CommandFailure(2, f"The {what} field for $rename may not be dynamic: {dotted(path)}")
+    return destination

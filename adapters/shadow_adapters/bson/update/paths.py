@@ -8,14 +8,15 @@ from shadow_adapters.bson.limits import MAX_DEPTH
 from shadow_adapters.bson.paths import is_index
 from shadow_adapters.bson.update.editor import Path
 from shadow_adapters.bson.update.effect import dotted
+from shadow_adapters.bson.update.positional import is_positional, of_elements
 from shadow_adapters.failures import CommandFailure
 
 
 def parse_path(text: str) -> Path:
     """The parts of an update's path.
 
-    Raises `CommandFailure` 56 for an empty name, 52 for one with a dollar, 15 for a path too deep; positional
-    operators are refused by name.
+    Raises `CommandFailure` 56 for an empty name, 52 for one with a dollar that is no positional operator, 15 for a path
+    too deep.
     """
     if not text:
         raise CommandFailure(56, "An empty update path is not valid.")
@@ -25,29 +26,24 @@ def parse_path(text: str) -> Path:
     if len(parts) > MAX_DEPTH:
         raise CommandFailure(15, f"Update path exceeds maximum nested object depth of {MAX_DEPTH}")
     for part in parts:
-        if part.startswith("$"):
-            _refuse_dollar(part, text)
+        if part.startswith("$") and not is_positional(part):
+            raise CommandFailure(52, f"The dollar ($) prefixed field '{part}' in '{text}' is not valid for storage.")
     return parts
 
 
-def _refuse_dollar(part: str, text: str) -> None:
-    if part == "$" or part.startswith("$["):
-        operator = part if part in ("$", "$[]") else "$[<identifier>]"
-        raise CommandFailure(2, f"positional operator {operator} is not served", unsupported=operator)
-    raise CommandFailure(52, f"The dollar ($) prefixed field '{part}' in '{text}' is not valid for storage.")
-
-
 def check_conflicts(paths: Sequence[Path]) -> None:
-    """Raises `CommandFailure` 40 where two paths are the same or one leads into the other."""
+    """Raises `CommandFailure` 40 where two paths are the same, one leads into the other, or one goes into the elements
+    of what another one takes for a document."""
     seen: set[Path] = set()
-    ways: set[Path] = set()
+    ways: dict[Path, bool] = {}
     for path in paths:
         if path in seen or path in ways:
             _conflict(path, path)
         for length in range(1, len(path)):
             if path[:length] in seen:
                 _conflict(path, path[:length])
-            ways.add(path[:length])
+            if ways.setdefault(path[:length], of_elements(path[length])) != of_elements(path[length]):
+                _conflict(path, path[:length])
         seen.add(path)
 
 

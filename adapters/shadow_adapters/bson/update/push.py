@@ -25,7 +25,7 @@ def push(path: Path, argument: Any) -> Effect:
     keep = _whole(clauses, "$slice")
     key = _sort_key(clauses["$sort"]) if "$sort" in clauses else None
 
-    def effect(editor: Editor, _: Occasion) -> None:
+    def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
         if current is not MISSING and not isinstance(current, list):
             raise CommandFailure(

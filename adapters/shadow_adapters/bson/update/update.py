@@ -1,49 +1,71 @@
-"""A compiled update: operators or a replacement, and the rule that both keep, that ``_id`` never changes."""
+"""A compiled update: operators, a replacement or a pipeline, and the rule that all keep, that ``_id`` never changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.bson.keys import TAG_ARRAY, TAG_REGEX, encode
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.update.editor import Editor
-from shadow_adapters.bson.update.effect import Effect, Occasion
-from shadow_adapters.bson.update.operators import compile_operators
+from shadow_adapters.bson.update.effect import Occasion
+from shadow_adapters.bson.update.operators import Change, compile_operators, ordered
+from shadow_adapters.bson.update.positional import Filters, compile_array_filters, expanded, is_dynamic
 from shadow_adapters.failures import CommandFailure
 
-_BAD_ID_TAGS = {TAG_ARRAY: "array", TAG_REGEX: "regex"}
+Position = Callable[[Mapping[str, Any]], int | None]
+
+_BAD_ID_TAGS: Final = {TAG_ARRAY: "array", TAG_REGEX: "regex"}
+
+
+def nowhere(_document: Mapping[str, Any]) -> None:
+    """The position in a document that no filter has found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What `check_update` makes. ``replacement`` is the new document, None where there are operators."""
+    """What `check_update` makes. ``replacement`` is the new document, None where there are operators.
 
-    effects: tuple[Effect, ...]
+    ``changes`` are in the order of their application, unless ``dynamic``: then a document tells what their paths are.
+    """
+
+    changes: Sequence[Change] = ()
+    filters: Filters = field(default_factory=dict)
+    dynamic: bool = False
     replacement: Mapping[str, Any] | None = None
 
     @property
     def is_replacement(self) -> bool:
         return self.replacement is not None
 
-    def apply(self, document: Mapping[str, Any], *, inserting: bool, now: DatetimeMS) -> dict[str, Any]:
+    def apply(
+        self, document: Mapping[str, Any], *, inserting: bool, now: DatetimeMS, position: Position = nowhere
+    ) -> dict[str, Any]:
         """The document after the update. Raises `CommandFailure`; see `apply_update`."""
         if self.replacement is not None:
             result = _replaced(document, self.replacement)
         else:
             editor = Editor(document)
             occasion = Occasion(now, inserting)
-            for effect in self.effects:
-                effect(editor, occasion)
+            for path, effect in self._placed(document, position) if self.dynamic else self.changes:
+                effect(editor, path, occasion)
             result = editor.document
         _check_id(document, result)
         return _id_first(result) if inserting else result
 
+    def _placed(self, document: Mapping[str, Any], position: Position) -> Sequence[Change]:
+        """The changes at the paths that theirs stand for in the document."""
+        index = position(document)
+        places = [
+            (place, effect) for path, effect in self.changes for place in expanded(path, document, self.filters, index)
+        ]
+        return ordered(places, [place for place, _ in places])
 
-def check_update(update: Mapping[str, Any] | Sequence[Any]) -> Update:
+
+def check_update(update: Mapping[str, Any] | Sequence[Any], array_filters: Any = ()) -> Update:
     """Compile an update; a document whose first name is no operator is a replacement.
 
     Raises `CommandFailure`: 9 for an unknown operator and, by name, for a pipeline, 40 for conflicting paths, 52 for
@@ -52,12 +74,14 @@ def check_update(update: Mapping[str, Any] | Sequence[Any]) -> Update:
     if not isinstance(update, Mapping):
         raise CommandFailure(9, "pipeline-style updates are not served", unsupported="update pipeline")
     check_depth(update)
+    filters = compile_array_filters(array_filters)
     if next(iter(update), "").startswith("$"):
-        return Update(tuple(compile_operators(update)))
+        changes = compile_operators(update, filters)
+        return Update(changes, filters, any(is_dynamic(path) for path, _ in changes))
     for name in update:
         if name.startswith("$"):
             raise CommandFailure(52, f"The dollar ($) prefixed field '{name}' in '{name}' is not valid for storage.")
-    return Update((), update)
+    return Update(replacement=update)
 
 
 def _replaced(document: Mapping[str, Any], replacement: Mapping[str, Any]) -> dict[str, Any]:
