@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from shadow.metrics.prometheus import sink as prometheus_sink
 from shadow.metrics.sink import Fanout, Sink
 from shadow.router.router import ROUTERS, Router
 from shadow.router.unit import TransactionUnit
+from shadow.runtime import portal
 from shadow.runtime.control import ControlThread
 from shadow.runtime.entities import Entities
 from shadow.runtime.entity import Entity
@@ -79,7 +81,9 @@ class Runtime:
             return found
         opening = self._opening.get(running)
         if opening is None:
-            opening = self._opening[running] = asyncio.ensure_future(self._open(running))
+            # Not in the first caller's context: what is started outlives the call, and the call's time-outs.
+            opening = running.create_task(self._open(running), context=contextvars.Context())
+            self._opening[running] = opening
         return await asyncio.shield(opening)
 
     async def refuse_armed(self, here: LoopEntity) -> None:
@@ -186,6 +190,7 @@ def uninstall() -> None:
     global _current
     with _lock:
         leaving, _current = _current, None
+    portal.close()
     if leaving is not None:
         atexit.unregister(leaving.stop)
         leaving.stop()
