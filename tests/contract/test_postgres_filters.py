@@ -122,6 +122,7 @@ conditions = st.one_of(
         lambda kind: {"$type": kind}
     ),
     st.tuples(st.integers(1, 3), st.integers(-1, 2)).map(lambda t: {"$mod": list(t)}),
+    st.tuples(st.sampled_from(["$bitsAllSet", "$bitsAnyClear"]), st.integers(0, 7)).map(lambda t: {t[0]: t[1]}),
 )
 clauses = st.dictionaries(st.sampled_from(PATHS + ODD_PATHS), conditions, min_size=1, max_size=2)
 filters = st.recursive(

@@ -85,6 +85,7 @@ CONDITIONS += [{"$elemMatch": {"b": 1}}, {"$elemMatch": {"$gt": 4, "$lt": 6}}, {
 CONDITIONS += [{"$not": {"$elemMatch": {"b": 1}}}, {"$all": [{"$elemMatch": {"b": 1}}]}]
 CONDITIONS += [{"$type": asked} for asked in ("array", "string", "number", "null", "object", 5, 127, [16, "long"])]
 CONDITIONS += [{"$not": {"$type": "array"}}, {"$elemMatch": {"$type": "int"}}, {"$elemMatch": {"$mod": [2, 1]}}]
+CONDITIONS += [{"$bitsAllSet": 1}, {"$bitsAnySet": [0, 1]}, {"$bitsAllClear": 2}, {"$bitsAnyClear": [1]}]
 CONDITIONS += [{"$mod": [5, 0]}, {"$mod": [2, 1]}, {"$mod": [-3, -1]}, {"$mod": [2.5, 1]}]
 CONDITIONS += [{"$in": [Regex("^a")]}, {"$nin": [Regex("^a")]}]
 

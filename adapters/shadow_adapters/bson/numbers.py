@@ -92,16 +92,22 @@ def decimal128(value: Decimal) -> Decimal128:
 
 def whole(value: Any) -> int | None:
     """A number without a fraction as an integer; None for any other value."""
-    kind = kind_of(value)
-    if kind is None:
-        return None
-    if kind <= LONG:
-        return int(value)
-    number = value.to_decimal() if kind == DECIMAL else value
-    if not math.isfinite(number):
+    number = finite(value)
+    if number is None:
         return None
     cut = int(number)
     return cut if cut == number else None
+
+
+def finite(value: Any) -> int | float | Decimal | None:
+    """A number that is neither infinite nor NaN, as Python computes with it; None for any other value."""
+    kind = kind_of(value)
+    if kind is None:
+        return None
+    if kind == DECIMAL:  # math.isfinite raises for a signaling NaN
+        number = value.to_decimal()
+        return number if number.is_finite() else None
+    return value if kind <= LONG or math.isfinite(value) else None
 
 
 def _to_digits(number: Decimal, magnitude: int) -> Decimal:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from bson.decimal128 import Decimal128
-
 from shadow_adapters.bson.match.test import Leaf
+from shadow_adapters.bson.numbers import finite
 from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
 
@@ -42,10 +40,8 @@ def _operand(value: Any, what: str) -> int:
 
 def _whole(value: Any) -> int | None:
     """A number without its fraction; None for what is no number, or none of 64 bits."""
-    if not is_number(value):
-        return None
-    number = value.to_decimal() if isinstance(value, Decimal128) else value
-    if not math.isfinite(number):
+    number = finite(value)
+    if number is None:
         return None
     whole = int(number)
     return whole if -_INT64 <= whole < _INT64 else None

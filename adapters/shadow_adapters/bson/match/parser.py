@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shadow_adapters.bson.match.arrays import all_of, elem_match, size
+from shadow_adapters.bson.match.bits import bits
 from shadow_adapters.bson.match.comparison import equal, not_equal, not_one_of, one_of, ordered, plain
 from shadow_adapters.bson.match.element import exists, of_type
 from shadow_adapters.bson.match.expr import expression_holds
@@ -33,6 +34,10 @@ FIELD_OPERATORS: Final[dict[str, FieldOperator]] = {
     "$nin": lambda name, argument, _whole, _parser: not_one_of(name, argument),
     "$exists": lambda _, argument, _whole, _parser: exists(argument),
     "$type": lambda _, argument, _whole, _parser: of_type(argument),
+    "$bitsAllSet": lambda name, argument, _whole, _parser: bits(name, argument),
+    "$bitsAnySet": lambda name, argument, _whole, _parser: bits(name, argument),
+    "$bitsAllClear": lambda name, argument, _whole, _parser: bits(name, argument),
+    "$bitsAnyClear": lambda name, argument, _whole, _parser: bits(name, argument),
     "$mod": lambda _, argument, _whole, _parser: modulo(argument),
     "$regex": lambda _, argument, whole, _parser: from_regex(argument, whole),
     "$options": lambda _, _argument, whole, _parser: from_options(whole),
