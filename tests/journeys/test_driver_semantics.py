@@ -24,9 +24,8 @@ def driver(request: pytest.FixtureRequest) -> str:
 async def collection(
     request: pytest.FixtureRequest, driver: str, mongo_uri: str, postgres_dsn: str
 ) -> AsyncIterator[Any]:
-    router: Any = (
-        await NewRouter.make(postgres_dsn, "routed", "d.routed") if request.param == "new" else BindingRouter()
-    )
+    new = request.param == "new"
+    router: Any = await NewRouter.make(postgres_dsn, "routed", "d.routed") if new else BindingRouter()
     pair = Pair(driver, mongo_uri, router)
     found = pair.bare if request.param == "bare" else pair.facade
     await found.delete_many({})
