@@ -91,7 +91,7 @@ def test_a_constant_key_is_one_group_and_outputs_keep_their_order() -> None:
 
 
 def test_bucket() -> None:
-    stage = {"$bucket": {"groupBy": "$a", "boundaries": [0, 10, 20.5], "default": "rest"}}
+    stage: Document = {"$bucket": {"groupBy": "$a", "boundaries": [0, 10, 20.5], "default": "rest"}}
     found = run([stage], _of([5, 0, 10, 20.5, -1, "x", ...]))
     assert _encoded(*found) == _encoded({"_id": 0, "count": 2}, {"_id": 10, "count": 1}, {"_id": "rest", "count": 4})
     stage["$bucket"]["output"] = {"ids": {"$push": "$_id"}}
@@ -105,7 +105,7 @@ def test_a_document_in_no_bucket_fails() -> None:
 
 
 def test_bucket_auto() -> None:
-    stage = {"$bucketAuto": {"groupBy": "$a", "buckets": 3}}
+    stage: Document = {"$bucketAuto": {"groupBy": "$a", "buckets": 3}}
     assert run([stage], _of([3, 1, 2, 5, 4, 6, 7])) == [
         {"_id": {"min": 1, "max": 3}, "count": 2},
         {"_id": {"min": 3, "max": 5}, "count": 2},
@@ -148,7 +148,12 @@ def test_facets_see_the_same_documents_each_to_its_own_end() -> None:
 def test_what_a_stage_holds_is_bounded_without_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "LIMIT", 1_000_000)
     documents = [{"_id": n, "a": "x" * 1000} for n in range(1_200)]
-    for stage in ({"$sort": {"a": 1}}, {"$facet": {"all": []}}, {"$bucketAuto": {"groupBy": "$a", "buckets": 2}}):
+    stages: list[Document] = [
+        {"$sort": {"a": 1}},
+        {"$facet": {"all": []}},
+        {"$bucketAuto": {"groupBy": "$a", "buckets": 2}},
+    ]
+    for stage in stages:
         assert run([stage, {"$count": "n"}], documents, batch=100)
         with pytest.raises(CommandFailure) as caught:
             run([stage, {"$count": "n"}], documents, batch=100, disk=False)

@@ -14,7 +14,8 @@ from tests.unit.pipelines import NOW, run
 
 Case = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 
-DOCUMENT: dict[str, Any] = {"_id": 1, "a": 4, "b": {"c": 1, "d": [1, {"e": 2}]}, "t": [{"x": 1}, {"x": 3, "y": 4}, 5]}
+INNER: dict[str, Any] = {"c": 1, "d": [1, {"e": 2}]}
+DOCUMENT: dict[str, Any] = {"_id": 1, "a": 4, "b": INNER, "t": [{"x": 1}, {"x": 3, "y": 4}, 5]}
 
 CASES: list[Case] = [
     ([{"$match": {"a": {"$gt": 3}}}], {}, [DOCUMENT]),
@@ -30,7 +31,7 @@ CASES: list[Case] = [
     ([{"$project": {"_id": 0, "v": "$t.0"}}], {}, [{"v": []}]),  # 87
     ([{"$project": {"_id": 0, "v": {"$divide": ["$a", 2]}}}], {}, [{"v": 2.0}]),  # 88
     ([{"$project": {"_id": 0, "v": "$none"}}], {}, [{}]),
-    ([{"$project": {"z": "$a", "b": 1}}], {}, [{"_id": 1, "b": DOCUMENT["b"], "z": 4}]),
+    ([{"$project": {"z": "$a", "b": 1}}], {}, [{"_id": 1, "b": INNER, "z": 4}]),
     ([{"$project": {"a": "$$four", "_id": 0}}], {"four": 4}, [{"a": 4}]),
     ([{"$project": {"t.z": "$a", "_id": 0}}], {}, [{"t": [{"z": 4}, {"z": 4}]}]),
     ([{"$project": {"_id": "$a"}}], {}, [{"_id": 4}]),
@@ -42,7 +43,7 @@ CASES: list[Case] = [
     (
         [{"$set": {"b.c": 7, "b.n": 8}}, {"$project": {"b": 1}}],
         {},
-        [{"_id": 1, "b": {**DOCUMENT["b"], "c": 7, "n": 8}}],
+        [{"_id": 1, "b": {**INNER, "c": 7, "n": 8}}],
     ),
     ([{"$set": {"a.n": 8}}, {"$project": {"a": 1}}], {}, [{"_id": 1, "a": {"n": 8}}]),
     ([{"$set": {"t.x": 0}}, {"$project": {"t": 1}}], {}, [{"_id": 1, "t": [{"x": 0}, {"x": 0, "y": 4}, {"x": 0}]}]),
@@ -51,8 +52,8 @@ CASES: list[Case] = [
     ([{"$addFields": {}}], {}, [DOCUMENT]),
     ([{"$unset": "b.c"}, {"$project": {"b": 1}}], {}, [{"_id": 1, "b": {"d": [1, {"e": 2}]}}]),
     ([{"$unset": ["t.x", "a", "b"]}], {}, [{"_id": 1, "t": [{}, {"y": 4}, 5]}]),
-    ([{"$replaceRoot": {"newRoot": "$b"}}], {}, [DOCUMENT["b"]]),
-    ([{"$replaceWith": {"$mergeObjects": [{"z": 1}, "$b"]}}], {}, [{"z": 1, **DOCUMENT["b"]}]),
+    ([{"$replaceRoot": {"newRoot": "$b"}}], {}, [INNER]),
+    ([{"$replaceWith": {"$mergeObjects": [{"z": 1}, "$b"]}}], {}, [{"z": 1, **INNER}]),
     ([{"$redact": "$$PRUNE"}], {}, []),
     ([{"$redact": "$$KEEP"}], {}, [DOCUMENT]),
     (
@@ -66,7 +67,7 @@ CASES: list[Case] = [
     (
         [{"$project": {"b.d": 1}}, {"$unwind": "$b.d"}],
         {},
-        [{"_id": 1, "b": {"d": each}} for each in DOCUMENT["b"]["d"]],
+        [{"_id": 1, "b": {"d": each}} for each in INNER["d"]],
     ),
     (
         [{"$project": {"t": "$t.y"}}, {"$unwind": {"path": "$t", "includeArrayIndex": "i.j"}}],

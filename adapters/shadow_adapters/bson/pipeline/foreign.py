@@ -33,7 +33,8 @@ _PLAIN: Final = (str, int, Int64, bool, ObjectId, DatetimeMS)
 class Foreign:
     """A compiled pipeline over another collection (None: over documents of its own).
 
-    ``filter``: what is known before, under ``$and``, or nothing. ``equal``: paths that must equal what an expression of variables comes to.
+    ``filter``: what is known before, under ``$and``, or nothing. ``equal``: paths that must equal what an expression of
+    variables comes to.
     """
 
     collection: str | None
