@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pymongo.errors import ConfigurationError
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
 from shadow.facade.bulk import run_bulk
@@ -13,6 +14,8 @@ from shadow.ops.bulk_write import bulk_parts
 from shadow.ops.count_documents import CountDocumentsOp
 from shadow.ops.delete_many import DeleteManyOp
 from shadow.ops.delete_one import DeleteOneOp
+from shadow.ops.distinct import DistinctOp
+from shadow.ops.estimated_document_count import EstimatedDocumentCountOp
 from shadow.ops.find_one import FindOneOp
 from shadow.ops.find_one_and_delete import FindOneAndDeleteOp
 from shadow.ops.find_one_and_replace import FindOneAndReplaceOp
@@ -45,6 +48,23 @@ class RoutedMethods:
         self, filter: Mapping[str, Any], session: Any | None = None, comment: Any | None = None, **kwargs: Any
     ) -> int:
         return await self._seat.read(CountDocumentsOp, filter, session=session, **given(comment=comment), **kwargs)
+
+    async def estimated_document_count(self, comment: Any | None = None, **kwargs: Any) -> int:
+        if "session" in kwargs:
+            raise ConfigurationError("estimated_document_count does not support sessions")
+        return await self._seat.read(EstimatedDocumentCountOp, session=None, **given(comment=comment), **kwargs)
+
+    async def distinct(
+        self,
+        key: str,
+        filter: Mapping[str, Any] | None = None,
+        session: Any | None = None,
+        comment: Any | None = None,
+        hint: Hint | None = None,
+        **kwargs: Any,
+    ) -> list[Any]:
+        options = given(comment=comment, hint=hint) | kwargs
+        return await self._seat.read(DistinctOp, key, filter, session=session, **options)
 
     async def insert_one(
         self,

@@ -60,6 +60,10 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents, False)
     delete_many = future(RoutedMethods.delete_many,                 DriverCollection.delete_many, True)
     delete_one = future(RoutedMethods.delete_one,                   DriverCollection.delete_one, True)
+    distinct = future(RoutedMethods.distinct,                       DriverCollection.distinct, False)
+    estimated_document_count = future(
+        RoutedMethods.estimated_document_count, DriverCollection.estimated_document_count, False
+    )
     find_one = future(RoutedMethods.find_one,                       DriverCollection.find_one, False)
     find_one_and_delete = future(RoutedMethods.find_one_and_delete, DriverCollection.find_one_and_delete, True)
     find_one_and_replace = future(RoutedMethods.find_one_and_replace, DriverCollection.find_one_and_replace, True)
@@ -79,12 +83,10 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     create_indexes = _counted(DriverCollection.create_indexes,                True)
     create_search_index = _counted(DriverCollection.create_search_index,      True)
     create_search_indexes = _counted(DriverCollection.create_search_indexes,  True)
-    distinct = _counted(DriverCollection.distinct,                            False)
     drop = _counted(DriverCollection.drop,                                    True)
     drop_index = _counted(DriverCollection.drop_index,                        True)
     drop_indexes = _counted(DriverCollection.drop_indexes,                    True)
     drop_search_index = _counted(DriverCollection.drop_search_index,          True)
-    estimated_document_count = _counted(DriverCollection.estimated_document_count, False)
     index_information = _counted(DriverCollection.index_information,          False)
     options = _counted(DriverCollection.options,                              False)
     rename = _reaching(renamed, DriverCollection.rename)

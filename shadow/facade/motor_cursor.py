@@ -11,7 +11,8 @@ from motor.motor_asyncio import create_asyncio_class  # type: ignore[attr-define
 
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.futures import start
-from shadow.facade.seat import Seat
+from shadow.facade.seat import Seat, given
+from shadow.ops.distinct import DistinctOp
 from shadow.ops.find import FindOp
 
 DriverRawBatchCursor: Any = create_asyncio_class(AgnosticRawBatchCursor)
@@ -55,10 +56,13 @@ class AsyncIOMotorCursor(DriverCursor[Any]):
 
     def distinct(self, key: str) -> Any:
         seat: Seat = self.collection._seat
-        if seat.quiet(self.delegate.session):
+        core: Any = self.delegate
+        if seat.quiet(core.session):
             return super().distinct(key)
-        distinct = super().distinct
-        return start(self.get_io_loop(), seat.router.other("distinct", False, lambda: distinct(key)))
+        options = given(maxTimeMS=core._max_time_ms, comment=core._comment, collation=core._collation)
+        return start(
+            self.get_io_loop(), seat.read(DistinctOp, key, core._spec or None, session=core.session, **options)
+        )
 
     async def close(self) -> None:
         if self._delivery is not None:

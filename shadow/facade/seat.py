@@ -36,11 +36,12 @@ class Seat:
 
     async def read(self, op: Callable[..., ReadOp[R]], *args: Any, session: Any, **options: Any) -> R:
         """Run a read. ``op`` is the operation's class; the arguments are the driver's."""
+        options |= given(session=session)  # which not every read knows
         if self.quiet(session):
-            result: R = await self._direct(op, *args, session=session, **options)
+            result: R = await self._direct(op, *args, **options)
             return result
         try:
-            return await self.router.read(op(self.driver, *args, session=session, **options))
+            return await self.router.read(op(self.driver, *args, **options))
         except CommandFailure as failure:
             raise driver_error(failure) from None
 

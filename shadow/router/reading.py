@@ -191,7 +191,8 @@ class _Place:
             self.key = key_of(named.id)
             return bucket(self._entity.flag, self.key)
         command = self._op.command()
-        text = bson.encode({"q": command.get("filter") or command.get("pipeline"), "s": command.get("sort")})
+        asked = command.get("filter") or command.get("pipeline") or command.get("query")
+        text = bson.encode({"q": asked, "s": command.get("sort")})
         return query_bucket(self._entity.flag, text)
 
 

@@ -23,6 +23,12 @@ Call = Callable[[Any], Any]
 
 _NOT_BSON = object()
 
+
+async def _as_set(values: Any) -> list[str]:
+    """Values that come in no order, each with its type."""
+    return sorted(f"{type(value).__name__} {value}" for value in await values)
+
+
 CALLS: dict[str, Call] = {
     "insert_one": lambda c: c.insert_one({"a": 9, "_id": 10}),
     "insert_one generated": lambda c: c.insert_one({"a": 9}),
@@ -49,6 +55,16 @@ CALLS: dict[str, Call] = {
     "count_documents": lambda c: c.count_documents({"a": 2}),
     "count_documents limit": lambda c: c.count_documents({}, skip=1, limit=2),
     "count_documents none": lambda c: c.count_documents({"a": 99}),
+    "distinct": lambda c: _as_set(c.distinct("a")),
+    "distinct of arrays": lambda c: _as_set(c.distinct("tags", {"a": {"$gt": 1}})),
+    "distinct of documents": lambda c: _as_set(c.distinct("sub")),
+    "distinct of numbers": lambda c: _as_set(c.distinct("n")),
+    "distinct none": lambda c: _as_set(c.distinct("a", {"_id": 99})),
+    "distinct bad key": lambda c: c.distinct(5),
+    "distinct bad filter": lambda c: c.distinct("a", {"a": {"$bad": 1}}),
+    "distinct two filters": lambda c: c.distinct("a", {}, query={}),
+    "estimated_document_count": lambda c: c.estimated_document_count(),
+    "estimated_document_count session": lambda c: c.estimated_document_count(session=None),
     "update_one": lambda c: c.update_one({"_id": 1}, {"$set": {"a": 5}}),
     "update_one filter": lambda c: c.update_one({"a": 2, "tags": "y"}, {"$inc": {"a": 10}}),
     "update_one same": lambda c: c.update_one({"_id": 1}, {"$set": {"a": 1}}),
@@ -132,8 +148,6 @@ CALLS: dict[str, Call] = {
 }
 
 OTHERS: dict[str, Call] = {
-    "distinct": lambda c: c.distinct("a"),
-    "estimated_document_count": lambda c: c.estimated_document_count(),
     "create_index": lambda c: c.create_index([("a", 1)]),
     "index_information": lambda c: c.index_information(),
     "options": lambda c: c.options(),
@@ -206,6 +220,9 @@ CURSORS: dict[str, Call] = {
     "alive": lambda c: _watched(c.find().sort("_id", 1)),
     "alive in batches": lambda c: _watched(c.find(batch_size=3).sort("_id", 1)),
     "sort too late": lambda c: _too_late(c.find()),
+    "distinct": lambda c: _as_set(c.find({"a": {"$gt": 1}}).distinct("a")),
+    "distinct of all": lambda c: _as_set(c.find().distinct("tags")),
+    "distinct bad key": lambda c: c.find().distinct(5),
     "next at the end": lambda c: _exhausted(c.find()),
     "in a context": lambda c: _in_context(c.find(batch_size=2).sort("_id", 1)),
 }

@@ -112,7 +112,7 @@ async def test_every_cursor_is_the_drivers(pair: Pair) -> None:
         if bare != facade:
             differences[name] = bare, facade
     assert differences == {}
-    assert {op.name for op in pair.router.seen} == {"find"}
+    assert {op.name for op in pair.router.seen} == {"find", "distinct"}
 
 
 async def test_every_call_goes_directly_while_the_router_is_quiet(quiet_pair: Pair) -> None:

@@ -14,6 +14,7 @@ from shadow_adapters.postgres.call import Call, read_gate
 from shadow_adapters.postgres.commands.count import aggregate, count
 from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
+from shadow_adapters.postgres.commands.distinct import distinct
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
@@ -26,7 +27,7 @@ from shadow_adapters.postgres.statements import find_record_sql
 
 Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
 
-READS: Final[dict[str, Handler]] = {"find": find, "aggregate": aggregate, "count": count}
+READS: Final[dict[str, Handler]] = {"find": find, "aggregate": aggregate, "count": count, "distinct": distinct}
 WRITES: Final[dict[str, Handler]] = {
     "insert": insert,
     "update": update,

@@ -1,0 +1,69 @@
+"""``distinct``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from pymongo.collation import validate_collation_or_none
+from pymongo.errors import ConfigurationError
+from pymongo.helpers_shared import _index_document
+
+from shadow.ops.base import Command, Reply
+from shadow.ops.driver import Driver, DriverRead
+from shadow.ops.replies import checked
+from shadow.ops.targets import fixed_id
+from shadow_adapters.bson import keys
+
+
+class DistinctOp(DriverRead[list[Any]]):
+    """Arguments as in `pymongo.asynchronous.collection.AsyncCollection.distinct`."""
+
+    name: ClassVar[str] = "distinct"
+
+    def __init__(self, driver: Driver, key: Any, filter: Any = None, *, session: Any = None, **options: Any) -> None:
+        super().__init__(driver, session)
+        if not isinstance(key, str):
+            raise TypeError(f"key must be an instance of str, not {type(key)}")
+        if filter is not None and "query" in options:
+            raise ConfigurationError("can't pass both filter and query")
+        self.key = key
+        self.filter = filter
+        self.options = options
+
+    @cached_property
+    def _command(self) -> Command:
+        options = dict(self.options)
+        collation = validate_collation_or_none(options.pop("collation", None))
+        if "hint" in options and not isinstance(options["hint"], str):
+            options["hint"] = _index_document(options["hint"])
+        command = {"distinct": self.driver.name, "key": self.key, **options}
+        if self.filter is not None:
+            command["query"] = self.filter
+        if collation is not None:
+            command["collation"] = collation
+        wire: Command = self.driver.wire(command)
+        return wire
+
+    def command(self) -> Command:
+        return self._command
+
+    async def on_legacy(self) -> list[Any]:
+        values: list[Any] = await self.driver.collection.distinct(
+            self.key, self.filter, session=self.session, **self.options
+        )
+        return values
+
+    def result(self, reply: Reply) -> list[Any]:
+        values: list[Any] = self.driver.native_value(checked(reply)["values"])
+        return values
+
+    def observed(self, result: list[Any]) -> list[Any]:
+        """The values as a set: in no order, and of equal ones (1, 1.0) no matter which."""
+        found = {keys.encode(value) for value in self.driver.wire(result)}
+        return [keys.decode(key) for key in sorted(found)]
+
+    def id(self) -> Any | None:
+        query = self._command.get("query")
+        return fixed_id(query, self._command.get("collation")) if isinstance(query, Mapping) else None
