@@ -8,6 +8,7 @@ publishes the view, then looks at the counts. One of the two sees the other.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 from shadow.protocol.settings import Terms
@@ -18,13 +19,14 @@ _GLANCE = 0.003
 
 
 class Handle:
-    """An entity in one event loop."""
+    """An entity in one event loop, and in the threads whose synchronous calls that loop serves."""
 
     def __init__(self, entity: str, views: Mapping[str, View], terms: Terms) -> None:
         self.entity = entity
         self._views = views
         self._terms = terms
         self._running: dict[int, int] = {}
+        self._counting = threading.Lock()
 
     def view(self) -> View:
         """The view now."""
@@ -39,7 +41,7 @@ class Handle:
         while True:
             view = self._views[self.entity]
             if not view.holding:
-                self._running[view.epoch] = self._running.get(view.epoch, 0) + 1
+                self._count(view)
                 if self._views[self.entity] is view:
                     return view
                 self.leave(view)
@@ -51,7 +53,7 @@ class Handle:
         view = self._views[self.entity]
         if not view.quiet:
             return None
-        self._running[view.epoch] = self._running.get(view.epoch, 0) + 1
+        self._count(view)
         if self._views[self.entity] is view:
             return view
         self.leave(view)
@@ -67,15 +69,20 @@ class Handle:
 
     def leave(self, view: View) -> None:
         """The call that began under this view has ended."""
-        left = self._running[view.epoch] - 1
-        if left:
-            self._running[view.epoch] = left
-        else:
-            del self._running[view.epoch]
+        with self._counting:
+            left = self._running[view.epoch] - 1
+            if left:
+                self._running[view.epoch] = left
+            else:
+                del self._running[view.epoch]
 
     def leave_later(self, view: View) -> None:
         """The call may still be applied within the settling time; it counts as in flight that long."""
         asyncio.get_running_loop().call_later(self._terms.settle, self.leave, view)
+
+    def _count(self, view: View) -> None:
+        with self._counting:
+            self._running[view.epoch] = self._running.get(view.epoch, 0) + 1
 
     def older(self, epoch: int) -> bool:
         """Whether a call that began under an older epoch is in flight."""

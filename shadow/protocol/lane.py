@@ -81,11 +81,11 @@ class Lane:
         self._spawn(self._enqueue_after(rehearsal, marks))
 
     async def synced(self, marks: Sequence[Held], until: float) -> bool:
-        """Wait until syncs have closed the marks, or until the loop time ``until``."""
+        """Wait until syncs have closed the marks (a debt those without a key), or until the loop time ``until``."""
         loop = asyncio.get_running_loop()
         waiting = []
         for held in marks:
-            if held.key is not None and not held.waited:
+            if not held.waited:
                 waiter = loop.create_future()
                 held.waiters.append(waiter)
                 waiting.append(waiter)

@@ -3,7 +3,8 @@
 * open marks of processes that are gone, of the outbox, refused ones that are due again, and marks in this process's own
   name that its memory does not have (an upload that raced a sync);
 * marks of this process that a sync failed to close, with a pause that doubles while syncs of the entity fail;
-* keyless marks whose writer is gone become a debt: nobody knows their key any more;
+* keyless marks whose writer is gone, or whose write has ended without naming a key (it touched too many), become a
+  debt: nobody knows their keys;
 * debts, by a verify, once the writes that they cover are surely applied;
 * a change of legacy's election or replication id is a debt: writes that it had acknowledged, and that new has, may be
   gone from it.
@@ -130,7 +131,7 @@ class Reconciler:
             self._book.closed(idle)
 
     async def _nameless(self, now: float) -> None:
-        """Keyless marks whose outcome nobody learned in time: nobody will ever name their keys."""
+        """Keyless marks whose write is over, or whose outcome nobody learned in time: nobody will name their keys."""
         held = self._book.keyless(now)
         marks = [OpenMark(MarkId(self._me, h.seq), h.entity, None, h.opened_at or 0.0) for h in held]
         await self._owe(marks)
@@ -175,7 +176,7 @@ class Reconciler:
             by_entity[mark.entity].append(mark)
         for entity, marks in by_entity.items():
             since = min(mark.opened_at for mark in marks)
-            await self._control.owe([NewDebt(entity, "a writer died before its key was known", since)])
+            await self._control.owe([NewDebt(entity, "records were written whose keys are not known", since)])
             await self._control.close([mark.id for mark in marks])
 
     async def _sync(self, entity: str, keys: Sequence[Key], orphans: Mapping[Key, Sequence[MarkId]]) -> None:

@@ -47,6 +47,7 @@ class Write(Generic[T]):
         apply: makes the write, and answers what the caller gets.
         fate: what an exception of ``apply`` means.
         named: the key in place of each None, from the result; None where nothing was changed.
+        nameless: nobody will name the keys in place of None, so that the mark becomes a debt once the write is over.
         changed: False where the result proves that nothing was changed.
         records: the records after the write, where it fixes them.
         acknowledged: False where nobody learns the outcome (w:0).
@@ -58,6 +59,7 @@ class Write(Generic[T]):
     apply: Callable[[], Awaitable[T]]
     fate: Callable[[BaseException], Fate]
     named: Callable[[T], Key | None] = lambda _: None
+    nameless: bool = False
     changed: Callable[[T], bool] = lambda _: True
     records: Mapping[Key, Record | None] | None = None
     acknowledged: bool = True
@@ -110,7 +112,10 @@ async def _settled(lane: Lane, marks: Sequence[Held], call: Write[T], result: T,
     for held in owing:
         lane.book.settle(held, UNSET if held.key is None else records.get(held.key, UNSET))
     for held in marks:
-        if held.key is None:
+        if held.key is None and call.nameless:
+            lane.book.unsettle(held, 0.0)
+            owing.append(held)
+        elif held.key is None:
             key = call.named(result)
             if key is None:
                 lane.drop([held])

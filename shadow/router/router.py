@@ -75,9 +75,12 @@ class Router:
         here.loop.sink.add(UNSUPPORTED, (self.entity, name))
         return await writing.unserved(here, here.loop, name, writes, on_legacy)
 
-    def begin(self) -> tuple[LoopEntity, View] | None:
-        """Count a write that goes to legacy directly; None where it must be routed after all. `end` ends it."""
-        here = self._loops.get(asyncio.get_running_loop())
+    def begin(self, loop: asyncio.AbstractEventLoop | None = None) -> tuple[LoopEntity, View] | None:
+        """Count a write that goes to legacy directly; None where it must be routed after all. `end` ends it.
+
+        ``loop``: the one that serves the calling thread, where that is not the running one.
+        """
+        here = self._loops.get(loop or asyncio.get_running_loop())
         if here is None:
             return None
         view = here.handle.begin_quiet()

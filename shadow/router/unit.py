@@ -1,14 +1,12 @@
 """A transaction of the application: one unit of marks, on one store from its first operation to its end.
 
-On legacy the driver's own transaction does the work; every key that it writes is marked before, and the marks stay in
-use until the transaction has ended, so that no sync can close them before its state can be read. On new the unit is a
+On legacy the driver's own transaction does the work, and `MarkedUnit` marks what it writes. On new the unit is a
 transaction of PostgreSQL on a connection of its own, whose outbox marks by itself.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,17 +14,18 @@ from pymongo.errors import AutoReconnect, InvalidOperation, NetworkTimeout, Oper
 
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.find import FindOp
-from shadow.protocol.marks import Held
 from shadow.protocol.reads import write_fence
+from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View
-from shadow.router.bind import plan
+from shadow.protocol.writes import Fate
+from shadow.router.bind import named_keys, plan
 from shadow.router.cursor import Opened
 from shadow.router.reading import Answered
-from shadow.router.writing import owe
+from shadow.router.writing import FATES
 from shadow.runtime.loops import Loop, LoopEntity
-from shadow_adapters.contract import Fence
+from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown
-from shadow_adapters.mongo.outcomes import Outcome, outcome_of
+from shadow_adapters.mongo.outcomes import outcome_of
 from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.pool import Connection
 from shadow_flags.phases import Store
@@ -47,8 +46,8 @@ class TransactionUnit:
         self._runtime = runtime
         self._store: Store | None = None
         self._entered: dict[str, tuple[LoopEntity, View]] = {}
-        self._marks: list[Held] = []
-        self._marked_at = 0.0
+        self._marked = MarkedUnit()
+        self._written: dict[str, list[Key]] = {}  # on new
         self._loop: Loop | None = None
         self._stack = AsyncExitStack()
         self._conn: Connection | None = None
@@ -66,7 +65,9 @@ class TransactionUnit:
         """A write inside the transaction."""
         here, view = await self._enter(op)
         if self._store is Store.NEW:
-            return Answered(await self._on_new(op, view, write_fence(view)), "new", view.phase)
+            result = await self._on_new(op, view, write_fence(view))
+            self._written.setdefault(view.entity, []).extend(named_keys(op.targets()))
+            return Answered(result, "new", view.phase)
         if view.marks:
             op = await self._mark(here, op)
         return Answered(await op.on_legacy(), "legacy", view.phase)
@@ -84,17 +85,9 @@ class TransactionUnit:
         """Commit on the unit's store, then settle and sync its marks."""
         if self._store is Store.NEW:
             await self._commit_new()
-            return
-        try:
-            await on_legacy()
-        except BaseException as error:
-            self._finish(_commit_outcome(error))
-            raise
-        owing = self._settle(Outcome.SOME)
-        try:
-            await self._synced(owing)
-        finally:
-            self._leave(Outcome.SOME)
+        else:
+            self._entered = {}
+            await self._marked.commit(on_legacy, _commit_fate)
 
     async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
         """Abort; what was marked was not changed."""
@@ -104,7 +97,8 @@ class TransactionUnit:
         try:
             await on_legacy()
         finally:
-            self._finish(Outcome.NOTHING)
+            self._marked.end(Fate.NOTHING)
+            self._entered = {}
 
     async def _enter(self, op: Op[Any]) -> tuple[LoopEntity, View]:
         """Count the transaction as in flight for the entity, and hold it to the unit's store."""
@@ -116,6 +110,7 @@ class TransactionUnit:
             here = self._loop.add(self._runtime().entities[name])
             found = (here, await here.handle.enter())
             self._entered[name] = found
+            self._marked.enter(here.handle, found[1])
         authority = found[1].authority
         self._store = self._store or authority
         if authority is not self._store:
@@ -128,11 +123,8 @@ class TransactionUnit:
     async def _mark(self, here: LoopEntity, op: WriteOp[R]) -> WriteOp[R]:
         assert self._loop is not None
         prepared = await plan(op, self._loop.node.terms.many_limit)
-        if prepared.too_many:
-            await owe(here, self._loop, f"{op.name} of many records")
-            return op
-        self._marks += await self._loop.lane.marker.mark(here.handle.view, prepared.keys)
-        self._marked_at = asyncio.get_running_loop().time()
+        keys = (None,) if prepared.too_many else prepared.keys
+        await self._marked.mark(self._loop.lane, here.handle, keys)
         return prepared.op
 
     async def _on_new(self, op: Op[R], view: View, fence: Fence | None) -> R:
@@ -164,50 +156,31 @@ class TransactionUnit:
         try:
             if self._conn is not None:
                 await _commit(self._conn)
+                await self._give_back()
+                await self._follow()
         except PyMongoError as error:
             self._failed = error  # a commit that is repeated must not pass for one that succeeded
             raise
         finally:
             await self._end_new()
 
+    async def _follow(self) -> None:
+        """Sync what was written, as after a single write on new."""
+        assert self._loop is not None
+        for name, keys in self._written.items():
+            view = self._entered[name][0].handle.view()
+            if view.follows and keys:
+                await self._loop.lane.follow(view, keys)
+
     async def _end_new(self) -> None:
-        """Give the connection back; what was not committed is rolled back by that."""
+        """What was not committed is rolled back."""
+        await self._give_back()
+        self._entered, self._written = {}, {}
+        self._marked.end(Fate.SOME)
+
+    async def _give_back(self) -> None:
         await self._stack.aclose()
         self._conn = None
-        self._finish(Outcome.SOME)
-
-    def _finish(self, outcome: Outcome) -> None:
-        """Settle the marks, queue their syncs, and leave every entity."""
-        self._settle(outcome)
-        self._leave(outcome)
-
-    async def _synced(self, marks: Sequence[Held]) -> None:
-        """In `read_new` a commit, like any write, is acknowledged only when its keys are synced (rule 9)."""
-        if self._loop is not None and any(here.handle.view().awaits for here, _ in self._entered.values()):
-            lane = self._loop.lane
-            await lane.synced(marks, until=self._marked_at + lane.terms.sync_timeout)
-
-    def _settle(self, outcome: Outcome) -> list[Held]:
-        marks, self._marks = self._marks, []
-        loop = self._loop
-        if loop is not None and marks:
-            lane = loop.lane
-            if outcome is Outcome.NOTHING:
-                lane.drop(marks)
-            else:
-                until = lane.settled_at() if outcome is Outcome.UNKNOWN else 0.0
-                for held in marks:
-                    lane.book.unsettle(held, until)
-                lane.enqueue(marks)
-        return marks
-
-    def _leave(self, outcome: Outcome) -> None:
-        entered, self._entered = self._entered, {}
-        for here, view in entered.values():
-            if outcome is Outcome.UNKNOWN and not view.marks:
-                here.handle.leave_later(view)
-            else:
-                here.handle.leave(view)
 
 
 @contextmanager
@@ -246,7 +219,7 @@ async def _commit(conn: Connection) -> None:
         raise OperationFailure("the transaction was aborted by an earlier error", _NOT_COMMITTED, _TRANSIENT)
 
 
-def _commit_outcome(error: BaseException) -> Outcome:
+def _commit_fate(error: BaseException) -> Fate:
     if isinstance(error, PyMongoError) and error.has_error_label("UnknownTransactionCommitResult"):
-        return Outcome.UNKNOWN
-    return outcome_of(error)
+        return Fate.UNKNOWN
+    return FATES[outcome_of(error)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -18,15 +17,15 @@ from shadow.router.bind import Plan, named_keys, plan
 from shadow.router.reading import Answered, on_new
 from shadow.router.rehearsing import rehearsal
 from shadow.runtime.loops import Loop, LoopEntity
-from shadow_adapters.contract import NewDebt
-from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown, StoreError
+from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown
 from shadow_adapters.mongo.outcomes import Outcome, outcome_of
 from shadow_flags.phases import Store
 
 R = TypeVar("R")
 
 _ATTEMPTS = 5
-_FATES = {Outcome.NOTHING: Fate.NOTHING, Outcome.SOME: Fate.SOME, Outcome.UNKNOWN: Fate.UNKNOWN}
+FATES = {Outcome.NOTHING: Fate.NOTHING, Outcome.SOME: Fate.SOME, Outcome.UNKNOWN: Fate.UNKNOWN}
+"""What a driver's error means to the protocol."""
 
 
 async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
@@ -81,7 +80,7 @@ async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spen
     for attempt in range(_ATTEMPTS):
         prepared = await plan(op, loop.node.terms.many_limit)
         if prepared.too_many:
-            return await _too_many(here, loop, view, op)
+            return await _nameless(here, loop, view, op.on_legacy)
         result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared, spent))
         if prepared.exact or not prepared.keys or not prepared.op.missed(result) or attempt == _ATTEMPTS - 1:
             return result
@@ -94,7 +93,7 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Sp
     def fate(error: BaseException) -> Fate:
         outcome = outcome_of(error)
         partly = outcome is Outcome.NOTHING and len(keys) > 1
-        return Fate.SOME if partly else _FATES[outcome]
+        return Fate.SOME if partly else FATES[outcome]
 
     return Write(
         keys=keys,
@@ -108,25 +107,16 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Sp
     )
 
 
-async def _too_many(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R]) -> R:
-    """Above the limit of keys: one debt for the entity, then the write as the caller wrote it."""
-    await owe(here, loop, f"{op.name} of more than {loop.node.terms.many_limit} records")
-    return await op.on_legacy()
+async def _nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[], Awaitable[R]]) -> R:
+    """A write whose keys nobody names: a keyless mark covers it while it runs, and becomes a debt when it is over.
 
+    A debt alone would not do: it might be paid while the write, or the process, is held up.
+    """
 
-async def owe(here: LoopEntity, loop: Loop, reason: str) -> None:
-    """A debt that is durable before the write that it covers, payable once that has surely been applied."""
-    debt = NewDebt(here.entity.name, reason, settle=loop.node.terms.settle)
-    while True:
-        try:
-            await loop.control.owe([debt])
-            return
-        except StoreError:
-            # The journal covers the whole entity while PostgreSQL is away; in read_new others would not see it.
-            if not here.handle.view().awaits or loop.node.membership.surely_lapsed():
-                loop.node.journal.owe(here.entity.name, reason, loop.node.server_time())
-                return
-            await asyncio.sleep(loop.node.terms.renew / 10)
+    def fate(error: BaseException) -> Fate:
+        return Fate.UNKNOWN if outcome_of(error) is Outcome.UNKNOWN else Fate.SOME
+
+    return await marked_write(loop.lane, here.handle, view, Write([None], apply, fate, nameless=True))
 
 
 async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
@@ -142,7 +132,7 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
                 "step back to read_new, or use a served method"
             )
         if writes and view.marks:
-            await owe(here, loop, f"{name} is not served by new")
+            return await _nameless(here, loop, view, on_legacy)
         return await on_legacy()
     finally:
         here.handle.leave(view)
