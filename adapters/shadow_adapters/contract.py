@@ -186,7 +186,8 @@ class Captured:
     """What a sync knows after it took its keys' locks.
 
     ``closable``: per key, the marks that this sync may close (their writes had settled before now).
-    ``alone``: the keys for which no mark but the caller's own was open at any time since the caller's was opened.
+    ``alone``: the keys for which no mark but the caller's own, and no debt, was open at any time since the caller's was
+    opened.
     ``records``: new's records, where new is the authority.
     """
 

@@ -132,7 +132,8 @@ class Loop:
             "AND (m.closed_at IS NULL OR m.closed_at >= to_timestamp($5))) "
             "OR EXISTS (SELECT FROM shadow.mark m WHERE m.entity = $1 AND m.key IS NULL "
             "AND (m.closed_at IS NULL OR m.closed_at >= to_timestamp($5))) "
-            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL)"
+            "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 "
+            "AND (d.paid_at IS NULL OR d.paid_at >= to_timestamp($5)))"
         )
         keys, seqs = [held.key for held in marks], [held.seq for held in marks]
         since = min(held.opened_at or 0.0 for held in marks)

@@ -588,6 +588,10 @@ class ControlContract:
         assert await self._alone(control, {K1: [1]}) == {K1}
         await control.owe([NewDebt(ENTITY, "reason")])
         assert await self._alone(control, {K1: [1]}) == frozenset()
+        await control.pay([debt.id for debt in await control.debts(ENTITY)], {})
+        assert await self._alone(control, {K1: [1]}) == frozenset(), "the verify may have seen more than the writer"
+        await control.mark(me, [NewMark(3, ENTITY, K2)])
+        assert await self._alone(control, {K2: [3]}) == {K2}
 
     async def test_nobody_is_alone_whose_own_mark_is_not_there(self, backend: Backend) -> None:
         control, _, _ = await joined(backend)

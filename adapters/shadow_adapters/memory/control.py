@@ -257,7 +257,7 @@ class MemoryControl:
             for debt_id in ids:
                 row = self._server.debts.rows.get(debt_id)
                 if row is not None and row.evidence is None:
-                    self._server.debts.put(debt_id, DebtRow(row.debt, dict(evidence)))
+                    self._server.debts.put(debt_id, DebtRow(row.debt, dict(evidence), self._server.now()))
 
         await self._run(work)
 

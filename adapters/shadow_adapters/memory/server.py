@@ -170,6 +170,11 @@ class MemoryServer:
         """The entity's unpaid debts, oldest first."""
         return [d.debt for d in self.debts.rows.values() if d.debt.entity == entity and d.evidence is None]
 
+    def owed_since(self, entity: str, since: float) -> bool:
+        """Whether a debt of the entity was open at any time since."""
+        debts = (row for row in self.debts.rows.values() if row.debt.entity == entity)
+        return any(row.paid_at is None or row.paid_at >= since for row in debts)
+
     def revive(self, process: UUID, settle_seconds: float) -> None:
         """A process that was accounted for is alive after all: its marks may have been closed while it wrote."""
         lease = self.leases.rows.get(process)

@@ -99,7 +99,7 @@ class MemorySession:
         """Whether no mark but the caller's was open since the oldest of the caller's was opened."""
         marks = self._server.marks.rows
         opened = [marks[mark_id].opened_at for mark_id in own if mark_id in marks]
-        if not opened or self._server.open_debts(entity):
+        if not opened or self._server.owed_since(entity, min(opened)):
             return False
         since = min(opened)
         for row in marks.values():

@@ -116,10 +116,11 @@ class MarkRow:
 
 @dataclass(frozen=True, slots=True)
 class DebtRow:
-    """A debt, and the evidence with which it was paid."""
+    """A debt, and when and with what evidence it was paid."""
 
     debt: Debt
     evidence: Mapping[str, Any] | None = None
+    paid_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

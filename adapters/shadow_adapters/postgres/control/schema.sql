@@ -73,6 +73,7 @@ CREATE TABLE IF NOT EXISTS shadow.debt (
     evidence   jsonb
 );
 CREATE INDEX IF NOT EXISTS debt_open ON shadow.debt (entity) WHERE paid_at IS NULL;
+CREATE INDEX IF NOT EXISTS debt_paid ON shadow.debt (entity, paid_at);
 
 -- What each process has seen of each entity, for the gates: counts and rates, overwritten in place.
 CREATE TABLE IF NOT EXISTS shadow.fact (
@@ -200,6 +201,7 @@ BEGIN
                AND NOT EXISTS (SELECT FROM shadow.mark o WHERE o.entity = p_entity AND o.closed_at IS NULL
                                   AND o.key IS NULL)
                AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
+               AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at >= s.opened_at)
           FROM wanted w
           LEFT JOIN since s ON s.mine_key = w.wanted_key
           LEFT JOIN shadow.mark m
