@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial, wraps
+from functools import cached_property, partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient as DriverClient
@@ -17,6 +17,7 @@ from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
+from shadow.facade.like import like
 from shadow.facade.motor_database import AsyncIOMotorDatabase
 from shadow.facade.plain import plain_database
 
@@ -26,6 +27,7 @@ class AsyncIOMotorClientSession(DriverSession):
 
     _client: Any
 
+    @like(DriverSession.start_transaction)
     def start_transaction(self, *args: Any, **kwargs: Any) -> Any:
         context = super().start_transaction(*args, **kwargs)
         transactions.begin(self._client._shadow_binding, self)
@@ -46,6 +48,7 @@ class AsyncIOMotorClientSession(DriverSession):
             await self.abort_transaction()
         await driver_end()
 
+    @like(DriverSession.__aexit__)
     async def __aexit__(self, *exc: Any) -> None:
         if self.delegate.in_transaction:
             await self.abort_transaction()
@@ -55,6 +58,7 @@ class AsyncIOMotorClientSession(DriverSession):
 class AsyncIOMotorClient(DriverClient[Any]):
     """`motor.motor_asyncio.AsyncIOMotorClient` whose configured collections are the façade's. Arguments as there."""
 
+    @like(DriverClient.__init__)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **named(MongoClient, kwargs))
         name_connections(self.delegate)
@@ -74,14 +78,14 @@ class AsyncIOMotorClient(DriverClient[Any]):
             database = self._shadow_databases[name] = AsyncIOMotorDatabase(self, name)
         return database
 
-    @wraps(DriverClient.bulk_write)
-    def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverClient.bulk_write)
+    def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:
         on_legacy = partial(super().bulk_write, models, *args, **kwargs)
         counted = pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
         return start(self.get_io_loop(), counted)
 
-    @wraps(DriverClient.drop_database)
-    def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverClient.drop_database)
+    def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> Any:
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
         return start(self.get_io_loop(), self._drop(name_or_database, on_legacy, session_in(args, kwargs)))
 

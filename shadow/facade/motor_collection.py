@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
 from motor import metaprogramming
@@ -11,6 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.futures import future
+from shadow.facade.like import like
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream, AsyncIOMotorCursor, AsyncIOMotorRawBatchCursor
 from shadow.facade.plain import plain_database
@@ -35,6 +35,7 @@ def _reaching(routed: Any, method: Any) -> Any:
 class AsyncIOMotorCollection(DriverCollection[Any]):
     """`motor.motor_asyncio.AsyncIOMotorCollection` over a router. Arguments as there."""
 
+    @like(_Hidden.__init__)
     def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, name, *args, **kwargs)
         plain = DriverCollection(plain_database(database.client, database.name), name, _delegate=self.delegate)
@@ -44,14 +45,16 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     def __getitem__(self, name: str) -> Any:
         return self.database.wrap(self.delegate[name])
 
+    @like(DriverCollection.find)
     def find(self, *args: Any, **kwargs: Any) -> AsyncIOMotorCursor:
         return AsyncIOMotorCursor(self.delegate.find(*_args(args), **_kwargs(kwargs)), self)
 
+    @like(DriverCollection.find_raw_batches)
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncIOMotorRawBatchCursor:
         return AsyncIOMotorRawBatchCursor(self.delegate.find_raw_batches(*_args(args), **_kwargs(kwargs)), self)
 
-    @wraps(DriverCollection.watch)
-    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:  # type: ignore[override]
+    @like(DriverCollection.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
         target: Any = self
         return AsyncIOMotorChangeStream(target, **super().watch(*args, **kwargs)._kwargs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial, wraps
+from functools import cached_property, partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from shadow.facade.elsewhere import pass_through, reach_of_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.futures import start
+from shadow.facade.like import like
 from shadow.facade.motor_collection import AsyncIOMotorCollection
 
 
@@ -39,12 +40,12 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
             return AsyncIOMotorCollection(self, obj.name, _delegate=obj)
         return super().wrap(obj)
 
-    @wraps(DriverDatabase.command)
-    def command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverDatabase.command)
+    def command(self, *args: Any, **kwargs: Any) -> Any:
         return start(self.get_io_loop(), self._shadow_command(super().command, args, kwargs))
 
-    @wraps(DriverDatabase.cursor_command)
-    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverDatabase.cursor_command)
+    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:
         return await self._shadow_command(super().cursor_command, args, kwargs)
 
     async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -52,6 +53,7 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         reach = reach_of_command(self.delegate.name, *args, **kwargs)
         return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
 
+    @like(DriverDatabase.drop_collection)
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
         drop = super().drop_collection
         name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial, wraps
+from functools import cached_property, partial
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession as DriverSession
@@ -13,6 +13,7 @@ from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
 from shadow.facade.forward import session_in
+from shadow.facade.like import D, like
 from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_collection import OPTIONS
 from shadow.facade.pymongo_database import AsyncDatabase
@@ -21,6 +22,7 @@ from shadow.facade.pymongo_database import AsyncDatabase
 class AsyncClientSession(DriverSession):
     """`pymongo.asynchronous.client_session.AsyncClientSession` whose transactions are units."""
 
+    @like(DriverSession.start_transaction)
     async def start_transaction(self, *args: Any, **kwargs: Any) -> Any:
         context = await super().start_transaction(*args, **kwargs)
         transactions.begin(self._client._shadow_binding, self)
@@ -33,9 +35,10 @@ class AsyncClientSession(DriverSession):
         await transactions.abort(self, super().abort_transaction)
 
 
-class AsyncMongoClient(DriverClient[Any]):
+class AsyncMongoClient(DriverClient[D]):
     """`pymongo.AsyncMongoClient` whose configured collections are the façade's. Arguments as there."""
 
+    @like(DriverClient.__init__)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **named(DriverClient, kwargs))
         name_connections(self)
@@ -45,38 +48,41 @@ class AsyncMongoClient(DriverClient[Any]):
         return attach("pymongo", self)
 
     @cached_property
-    def _shadow_databases(self) -> dict[str, AsyncDatabase]:
+    def _shadow_databases(self) -> dict[str, AsyncDatabase[D]]:
         # Many applications write ``client.db.collection`` at every call.
         return {}
 
-    def __getitem__(self, name: str) -> AsyncDatabase:
+    def __getitem__(self, name: str) -> AsyncDatabase[D]:
         database = self._shadow_databases.get(name)
         if database is None:
             database = self._shadow_databases[name] = AsyncDatabase(self, name)
         return database
 
-    def get_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+    @like(DriverClient.get_database)
+    def get_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase[D]:
         return self._shadow_database(super().get_database(*args, **kwargs))
 
-    def get_default_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+    @like(DriverClient.get_default_database)
+    def get_default_database(self, *args: Any, **kwargs: Any) -> AsyncDatabase[D]:
         return self._shadow_database(super().get_default_database(*args, **kwargs))
 
-    def _shadow_database(self, database: Any) -> AsyncDatabase:
+    def _shadow_database(self, database: Any) -> AsyncDatabase[D]:
         return AsyncDatabase(self, database.name, **{option: getattr(database, option) for option in OPTIONS})
 
-    @wraps(DriverClient.bulk_write)
-    async def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverClient.bulk_write)
+    async def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:
         on_legacy = partial(super().bulk_write, models, *args, **kwargs)
         return await pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
 
-    @wraps(DriverClient.drop_database)
-    async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    @like(DriverClient.drop_database)
+    async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
         name = getattr(name_or_database, "name", name_or_database)
         dropped = await plain_database(self, name).list_collection_names() if isinstance(name, str) else []
         reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
         await pass_through(self, reach, on_legacy, session_in(args, kwargs))
 
+    @like(DriverClient.start_session)
     def start_session(self, *args: Any, **kwargs: Any) -> AsyncClientSession:
         session = super().start_session(*args, **kwargs)
         return AsyncClientSession(self, session._server_session, session.options, False)

@@ -8,6 +8,7 @@ from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
+from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_cursor import AsyncCursor, AsyncRawBatchCursor
@@ -18,12 +19,13 @@ from shadow.ops.driver import Driver
 OPTIONS = ("codec_options", "read_preference", "write_concern", "read_concern")
 
 
-class AsyncCollection(RoutedMethods, DriverCollection[Any]):
+class AsyncCollection(RoutedMethods, DriverCollection[D]):
     """`pymongo.asynchronous.collection.AsyncCollection` over a router. Arguments as there.
 
     ``drop`` is the driver's: it ends in the façade database's `drop_collection`.
     """
 
+    @like(DriverCollection.__init__)
     def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, name, *args, **kwargs)
         options = {option: getattr(self, option) for option in OPTIONS}
@@ -31,17 +33,20 @@ class AsyncCollection(RoutedMethods, DriverCollection[Any]):
         router = database.client._shadow_binding.router(database.name, name) or Unrouted()
         self._seat = Seat(router, Driver(plain, plain))
 
-    def __getitem__(self, name: str) -> DriverCollection[Any]:
+    def __getitem__(self, name: str) -> DriverCollection[D]:
         options = {option: getattr(self, option) for option in OPTIONS}
         return self._database.get_collection(f"{self._name}.{name}", **options)
 
-    def with_options(self, *args: Any, **kwargs: Any) -> AsyncCollection:
+    @like(DriverCollection.with_options)
+    def with_options(self, *args: Any, **kwargs: Any) -> AsyncCollection[D]:
         changed = self._seat.driver.collection.with_options(*args, **kwargs)
         return AsyncCollection(self._database, self._name, **{option: getattr(changed, option) for option in OPTIONS})
 
-    def find(self, *args: Any, **kwargs: Any) -> AsyncCursor:
+    @like(DriverCollection.find)
+    def find(self, *args: Any, **kwargs: Any) -> AsyncCursor[D]:
         return AsyncCursor(self, *args, **kwargs)
 
+    @like(DriverCollection.find_raw_batches)
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncRawBatchCursor:
         self._seat.driver.collection.find_raw_batches(*args, **kwargs)  # refuses what the driver refuses
         return AsyncRawBatchCursor(self, *args, **kwargs)

@@ -8,11 +8,12 @@ from pymongo.asynchronous.cursor import AsyncCursor as DriverCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor as DriverRawBatchCursor
 
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
+from shadow.facade.like import D
 from shadow.facade.seat import Seat
 from shadow.ops.find import FindOp
 
 
-class AsyncCursor(DriverCursor[Any]):
+class AsyncCursor(DriverCursor[D]):
     """`pymongo.asynchronous.cursor.AsyncCursor` over a router; the driver's own state and methods."""
 
     _delivery: Delivery | None = None

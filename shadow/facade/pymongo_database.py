@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial, wraps
+from functools import cached_property, partial
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
@@ -10,20 +10,21 @@ from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
 from shadow.facade.elsewhere import pass_through, reach_of_command
 from shadow.facade.forward import pass_on, session_in
+from shadow.facade.like import D, like
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 
 
-class AsyncDatabase(DriverDatabase[Any]):
+class AsyncDatabase(DriverDatabase[D]):
     """`pymongo.asynchronous.database.AsyncDatabase` whose configured collections are the façade's."""
 
     def _shadow_router(self, name: str) -> Any:
         return self._client._shadow_binding.router(self._name, name)
 
     @cached_property
-    def _shadow_collections(self) -> dict[str, AsyncCollection]:
+    def _shadow_collections(self) -> dict[str, AsyncCollection[D]]:
         return {}
 
-    def __getitem__(self, name: str) -> DriverCollection[Any]:
+    def __getitem__(self, name: str) -> DriverCollection[D]:
         known = self._shadow_collections.get(name)
         if known is not None:
             return known
@@ -32,25 +33,28 @@ class AsyncDatabase(DriverDatabase[Any]):
             self._shadow_collections[name] = collection
         return collection
 
-    def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
+    @like(DriverDatabase.get_collection)
+    def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
         if self._shadow_router(name) is None:
             return super().get_collection(name, *args, **kwargs)
         return AsyncCollection(self, name, False, *args, **kwargs)
 
-    def with_options(self, *args: Any, **kwargs: Any) -> AsyncDatabase:
+    @like(DriverDatabase.with_options)
+    def with_options(self, *args: Any, **kwargs: Any) -> AsyncDatabase[D]:
         changed = super().with_options(*args, **kwargs)
         return AsyncDatabase(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
 
-    async def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[Any]:
+    @like(DriverDatabase.create_collection)
+    async def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
         made = await super().create_collection(name, *args, **kwargs)
         return self.get_collection(name, **{option: getattr(made, option) for option in OPTIONS})
 
-    @wraps(DriverDatabase.command)
-    async def command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverDatabase.command)
+    async def command(self, *args: Any, **kwargs: Any) -> Any:
         return await self._shadow_command(super().command, args, kwargs)
 
-    @wraps(DriverDatabase.cursor_command)
-    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    @like(DriverDatabase.cursor_command)
+    async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:
         return await self._shadow_command(super().cursor_command, args, kwargs)
 
     async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -58,6 +62,7 @@ class AsyncDatabase(DriverDatabase[Any]):
         reach = reach_of_command(self._name, *args, **kwargs)
         return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
 
+    @like(DriverDatabase.drop_collection)
     async def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         name = getattr(name_or_collection, "name", name_or_collection)
 
