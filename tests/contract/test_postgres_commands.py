@@ -154,11 +154,12 @@ async def store(request: pytest.FixtureRequest, postgres_dsn: str) -> AsyncItera
         yield opened
 
 
-def on_mongo(uri: str, commands: list[Command]) -> list[dict[str, Any]]:
+def on_mongo(uri: str, commands: list[Command], documents: list[dict[str, Any]] = DOCUMENTS) -> list[dict[str, Any]]:
+    """The replies of a MongoDB to the insert of the documents, and to the commands."""
     with pymongo.MongoClient[dict[str, Any]](uri) as client:
         database = client.get_default_database()
         database.drop_collection(ENTITY)
-        return [_mongo_reply(database, command) for command in [insert(*DOCUMENTS), *commands]]
+        return [_mongo_reply(database, command) for command in [insert(*documents), *commands]]
 
 
 def _mongo_reply(database: Any, command: Command) -> dict[str, Any]:

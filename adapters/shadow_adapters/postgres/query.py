@@ -74,13 +74,23 @@ def named_key(filter: Mapping[str, Any]) -> Key | None:
 
 
 def compile_query(
-    call: Call, gate: Gate, filter: Mapping[str, Any], *, sort: Any = None, skip: int = 0, limit: int = 0
+    call: Call,
+    gate: Gate,
+    filter: Mapping[str, Any],
+    *,
+    sort: Any = None,
+    skip: int = 0,
+    limit: int = 0,
+    variables: Mapping[str, Any] | None = None,
 ) -> Query:
-    """Compile a filter; the gate's parameters come first. Raises `CommandFailure`."""
+    """Compile a filter; the gate's parameters come first. Raises `CommandFailure`.
+
+    ``variables``: what ``$expr`` may use, by name; None for the call's time alone.
+    """
     args = Args(*gate.args)
     if len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS and not skip:
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
-    matcher = compile_filter(filter)
+    matcher = compile_filter(filter, {"NOW": call.now} if variables is None else variables)
     condition = where(filter, call.layout.resolver, args)
     if not sort:
         return Query(condition, args, matcher, skip=skip, limit=limit)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shadow_adapters.bson.limits import check_depth
+from shadow_adapters.bson.match.expr import uses_expression
 from shadow_adapters.bson.match.identity import equality_id
 from shadow_adapters.bson.match.parser import Parser, is_condition
 from shadow_adapters.bson.match.position import Position, filter_position
 from shadow_adapters.bson.match.test import DocumentPredicate
 from shadow_adapters.bson.paths import Predicate
 
-__all__ = ["Matcher", "compile_condition", "compile_filter", "equality_id", "is_condition"]
+__all__ = ["Matcher", "compile_condition", "compile_filter", "equality_id", "is_condition", "uses_expression"]
 
 _NO_VARIABLES: Final[Mapping[str, Any]] = {}
 _PARSER: Final = Parser(_NO_VARIABLES)

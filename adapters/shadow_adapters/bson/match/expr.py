@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from shadow_adapters.bson.expression import compile_expression, truth
 from shadow_adapters.bson.match.test import DocumentPredicate
+
+_BRANCHES: Final = ("$and", "$or", "$nor")
+
+
+def uses_expression(filter: Mapping[str, Any]) -> bool:
+    """Whether a filter that has been compiled has a ``$expr``."""
+    if "$expr" in filter:
+        return True
+    return any(uses_expression(branch) for name in _BRANCHES for branch in filter.get(name, ()))
 
 
 def expression_holds(spec: Any, variables: Mapping[str, Any]) -> DocumentPredicate:

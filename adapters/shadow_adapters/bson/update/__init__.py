@@ -12,9 +12,9 @@ from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.update.seed import upsert_seed
-from shadow_adapters.bson.update.update import Update, check_update, nowhere
+from shadow_adapters.bson.update.update import Position, Update, check_update, nowhere
 
-__all__ = ["Update", "apply_update", "check_update", "upsert_seed"]
+__all__ = ["Position", "Update", "apply_update", "check_update", "upsert_seed"]
 
 
 def apply_update(

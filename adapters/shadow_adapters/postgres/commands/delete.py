@@ -9,24 +9,25 @@ from typing import Any, Final
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
-from shadow_adapters.postgres.commands.fields import check_fields, document
+from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
 from shadow_adapters.postgres.query import compile_query, key_of_filter
 from shadow_adapters.postgres.replies import Reply, invalid, write_error
 from shadow_adapters.postgres.statements import delete_where
 
-_SERVED: Final = frozenset(("delete", "deletes", "ordered"))
+_SERVED: Final = frozenset(("delete", "deletes", "ordered", "let"))
 _STATEMENT: Final = frozenset(("q", "limit", "collation"))
-_REFUSED: Final = frozenset(("let", "encryptionInformation"))
+_REFUSED: Final = frozenset(("encryptionInformation",))
 
 
 async def delete(call: Call, command: Mapping[str, Any]) -> Reply:
     """Run the statements; what is refused is told in ``writeErrors``. Raises `EpochMoved`, `OutcomeUnknown`, ..."""
     check_fields(command, "delete", _SERVED, _REFUSED)
+    variables = variables_of(call, command)
     n, errors = 0, []
     for index, statement in enumerate(command["deletes"]):
         try:
             async with call.savepoint() if len(command["deletes"]) > 1 else nullcontext():
-                n += await _delete(call, statement)
+                n += await _delete(call, statement, variables)
         except (CommandFailure, Refused) as error:
             errors.append(write_error(index, invalid(error) if isinstance(error, Refused) else error))
             if command.get("ordered", True) is not False:
@@ -34,11 +35,11 @@ async def delete(call: Call, command: Mapping[str, Any]) -> Reply:
     return {"n": n} | ({"writeErrors": errors} if errors else {}) | {"ok": 1.0}
 
 
-async def _delete(call: Call, statement: Mapping[str, Any]) -> int:
+async def _delete(call: Call, statement: Mapping[str, Any], variables: Mapping[str, Any]) -> int:
     check_fields(statement, "delete.deletes", _STATEMENT, _REFUSED)
     filter = document(statement, "q")
     gate = call.write_gate()
-    query = compile_query(call, gate, filter, limit=1 if statement.get("limit") else 0)
+    query = compile_query(call, gate, filter, limit=1 if statement.get("limit") else 0, variables=variables)
     if query.condition.exact and (not query.limit or key_of_filter(filter) is not None):
         return await delete_where(call, gate, query.condition, query.args)
     if query.limit:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.expression import evaluate_let
 from shadow_adapters.bson.order import check_collation
 from shadow_adapters.failures import CommandFailure
+from shadow_adapters.postgres.call import Call
 
 _ALWAYS: Final = frozenset(
     (
@@ -48,6 +50,11 @@ def check_fields(command: Mapping[str, Any], where: str, served: frozenset[str],
         if not any(value is empty or value == empty for empty in _EMPTY):
             raise CommandFailure(72, f"option {name} of {where} is not served", unsupported=f"{where} {name}")
     check_collation(command.get("collation"))
+
+
+def variables_of(call: Call, command: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command's expressions may use: the variables of its ``let``, and ``NOW``. Raises `CommandFailure`."""
+    return evaluate_let(command.get("let"), {"NOW": call.now})
 
 
 def whole_number(command: Mapping[str, Any], name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson.project import compile_projection
 from shadow_adapters.postgres.call import Call
-from shadow_adapters.postgres.commands.fields import check_fields, document, whole_number
+from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
@@ -19,6 +19,7 @@ _SERVED: Final = frozenset(
         "filter",
         "sort",
         "projection",
+        "let",
         "skip",
         "limit",
         "batchSize",
@@ -29,7 +30,7 @@ _SERVED: Final = frozenset(
         "allowPartialResults",
     )
 )
-_REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay", "let"))
+_REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay"))
 
 
 def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -37,7 +38,8 @@ def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     filter = document(command, "filter")
     gate = call.read_gate(key_of_filter(filter))
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
-    query = compile_query(call, gate, filter, sort=document(command, "sort"), skip=skip, limit=limit)
+    variables, sort = variables_of(call, command), document(command, "sort")
+    query = compile_query(call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables)
     return gate, query, compile_projection(command.get("projection"))
 
 

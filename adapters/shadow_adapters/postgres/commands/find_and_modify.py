@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shadow_adapters.bson.project import compile_projection
-from shadow_adapters.bson.update import Update, check_update
+from shadow_adapters.bson.update import check_update
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import Changed, change_one
-from shadow_adapters.postgres.commands.fields import check_fields, document
+from shadow_adapters.postgres.commands.alteration import Alteration
+from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
 from shadow_adapters.postgres.commands.insert import write_failure
-from shadow_adapters.postgres.commands.update import editor, upsert
 from shadow_adapters.postgres.query import Document, compile_query
 from shadow_adapters.postgres.replies import Reply
 
@@ -27,11 +27,13 @@ _SERVED: Final = frozenset(
         "new",
         "fields",
         "upsert",
+        "arrayFilters",
+        "let",
         "collation",
         "bypassDocumentValidation",
     )
 )
-_REFUSED: Final = frozenset(("arrayFilters", "let", "encryptionInformation"))
+_REFUSED: Final = frozenset(("encryptionInformation",))
 
 
 async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
@@ -42,12 +44,14 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
         raise CommandFailure(9, "Either an update or remove=true must be specified")
     if removing and (new or command.get("upsert")):
         raise CommandFailure(9, "Cannot specify both new=true or upsert=true and remove=true")
+    if removing and command.get("arrayFilters"):
+        raise CommandFailure(9, "Cannot specify arrayFilters and remove=true")
     project = compile_projection(command.get("fields"))
     if removing:
-        removed = await _change(call, command, None)
+        removed = await _remove(call, command)
         value = project(removed.before) if removed else None
         return {"lastErrorObject": {"n": int(removed is not None)}, "value": value, "ok": 1.0}
-    changed, created = await _update(call, command, check_update(command["update"]))
+    changed, created = await _update(call, _alteration(call, command))
     after = changed.after if changed else created
     found = after if new else changed.before if changed else None
     outcome: Reply = {"n": int(after is not None), "updatedExisting": changed is not None}
@@ -55,22 +59,37 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
     return {"lastErrorObject": outcome, "value": project(found) if found is not None else None, "ok": 1.0}
 
 
-async def _update(call: Call, command: Mapping[str, Any], change: Update) -> tuple[Changed | None, Document | None]:
+def _alteration(call: Call, command: Mapping[str, Any]) -> Alteration:
+    change = check_update(command["update"], command.get("arrayFilters", ()))
+    filter, sort = document(command, "query"), document(command, "sort")
+    return Alteration(filter, change, variables_of(call, command), sort, bool(command.get("upsert")))
+
+
+async def _remove(call: Call, command: Mapping[str, Any]) -> Changed | None:
+    filter, sort = document(command, "query"), document(command, "sort")
+    variables = variables_of(call, command)
+    query = compile_query(call, call.write_gate(), filter, sort=sort, limit=1, variables=variables)
+    try:
+        return await change_one(call, query, lambda _: None)
+    except Refused as refused:
+        raise write_failure(call, refused, {}) from None
+
+
+async def _update(call: Call, alteration: Alteration) -> tuple[Changed | None, Document | None]:
     """What was changed, or what an upsert created."""
     while True:
-        changed = await _change(call, command, change)
-        if changed is not None or not command.get("upsert"):
+        changed = await _change(call, alteration)
+        if changed is not None or not alteration.upsert:
             return changed, None
-        created = await upsert(call, document(command, "query"), change)
+        created = await alteration.insert(call)
         if created is not None:
             return None, created
 
 
-async def _change(call: Call, command: Mapping[str, Any], change: Update | None) -> Changed | None:
-    filter = document(command, "query")
-    query = compile_query(call, call.write_gate(), filter, sort=document(command, "sort"), limit=1)
+async def _change(call: Call, alteration: Alteration) -> Changed | None:
+    query = alteration.query(call, limit=1)
     last: list[Document] = []
     try:
-        return await change_one(call, query, (lambda _: None) if change is None else editor(call, change, last))
+        return await change_one(call, query, alteration.edit(call, query.matcher.position, last))
     except Refused as refused:
-        raise write_failure(call, refused, last[-1] if last else {}) from None
+        raise write_failure(call, refused, last[-1]) from None

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, Final
 
 from shadow_adapters.bson import keys
-from shadow_adapters.bson.limits import checked_record
-from shadow_adapters.bson.match import is_condition
 from shadow_adapters.bson.paths import SCALARS
-from shadow_adapters.bson.update import Update, check_update, upsert_seed
+from shadow_adapters.bson.update import Update, check_update
 from shadow_adapters.bson.update.paths import application_order
 from shadow_adapters.contract import Key
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
-from shadow_adapters.postgres.commands.fields import check_fields, document
-from shadow_adapters.postgres.commands.insert import with_id, write_failure
+from shadow_adapters.postgres.commands.alteration import Alteration
+from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
+from shadow_adapters.postgres.commands.insert import write_failure
 from shadow_adapters.postgres.layouts.patch import CHANGED, NOT_FOUND, UNCHANGED
-from shadow_adapters.postgres.query import Document, compile_query, key_of_filter, named_key
+from shadow_adapters.postgres.query import Document, named_key
 from shadow_adapters.postgres.replies import Reply, write_error
-from shadow_adapters.postgres.statements import insert, patch
+from shadow_adapters.postgres.statements import patch
 
-_SERVED: Final = frozenset(("update", "updates", "ordered", "bypassDocumentValidation"))
-_STATEMENT: Final = frozenset(("q", "u", "multi", "upsert", "collation"))
-_REFUSED: Final = frozenset(("let", "c", "arrayFilters", "sort", "encryptionInformation", "bypassEmptyTsReplacement"))
+_SERVED: Final = frozenset(("update", "updates", "ordered", "let", "bypassDocumentValidation"))
+_STATEMENT: Final = frozenset(("q", "u", "c", "multi", "upsert", "arrayFilters", "sort", "collation"))
+_REFUSED: Final = frozenset(("encryptionInformation", "bypassEmptyTsReplacement"))
+_NEVER_PATCHED: Final = ("c", "arrayFilters", "sort")
+"""What a statement that sets fields of a named record does not ask for."""
 
 
 async def update(call: Call, command: Mapping[str, Any]) -> Reply:
     """Run the statements; what is refused is told in ``writeErrors``. Raises `EpochMoved`, `OutcomeUnknown`, ..."""
     check_fields(command, "update", _SERVED, _REFUSED)
+    variables = variables_of(call, command)
     n = modified = 0
     upserted: list[Reply] = []
     errors: list[Reply] = []
     for index, statement in enumerate(command["updates"]):
         try:
             async with call.savepoint() if len(command["updates"]) > 1 else nullcontext():
-                found, touched, created = await _update(call, statement)
+                found, touched, created = await _update(call, statement, variables)
         except CommandFailure as failure:
             errors.append(write_error(index, failure))
             if command.get("ordered", True) is not False:
@@ -52,11 +54,13 @@ async def update(call: Call, command: Mapping[str, Any]) -> Reply:
     return reply | {"ok": 1.0}
 
 
-async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, Document | None]:
+async def _update(
+    call: Call, statement: Mapping[str, Any], variables: Mapping[str, Any]
+) -> tuple[int, int, Document | None]:
     """The numbers found and modified, and the document that an upsert created."""
     check_fields(statement, "update.updates", _STATEMENT, _REFUSED)
     filter, multi = document(statement, "q"), bool(statement.get("multi"))
-    key = named_key(filter)
+    key = None if any(name in statement for name in _NEVER_PATCHED) else named_key(filter)
     fields = _set_fields(statement["u"]) if key is not None else None
     if key is not None and fields is not None:
         outcome = await _patch(call, key, fields)
@@ -64,16 +68,27 @@ async def _update(call: Call, statement: Mapping[str, Any]) -> tuple[int, int, D
             return 1, int(outcome == CHANGED), None
         if outcome == NOT_FOUND and not statement.get("upsert"):
             return 0, 0, None
-    change = check_update(statement["u"])
-    if multi and change.is_replacement:
-        raise CommandFailure(9, "multi update is not supported for replacement-style update")
+    change = check_update(statement["u"], statement.get("arrayFilters", ()))
+    _check_statement(statement, change, multi=multi)
+    sort, upserting = document(statement, "sort"), bool(statement.get("upsert"))
+    alteration = Alteration(filter, change, variables, sort, upserting)
     while True:
-        n, modified = await _apply(call, filter, change, multi=multi)
-        if n or not statement.get("upsert"):
+        n, modified = await _apply(call, alteration, multi=multi)
+        if n or not alteration.upsert:
             return n, modified, None
-        created = await upsert(call, filter, change)
+        created = await alteration.insert(call)
         if created is not None:
             return 1, 0, created
+
+
+def _check_statement(statement: Mapping[str, Any], change: Update, *, multi: bool) -> None:
+    """Raises `CommandFailure` for a statement that asks for what its update is not for."""
+    if multi and change.is_replacement:
+        raise CommandFailure(9, "multi update is not supported for replacement-style update")
+    if multi and statement.get("sort"):
+        raise CommandFailure(9, "Cannot specify sort with multi=true")
+    if statement.get("c") is not None:
+        raise CommandFailure(51198, "Constant values may only be specified for pipeline updates")
 
 
 def _set_fields(change: Any) -> Mapping[str, Any] | None:
@@ -101,10 +116,10 @@ async def _patch(call: Call, key: Key, fields: Mapping[str, Any]) -> int | None:
         raise write_failure(call, refused, {"_id": keys.decode(key), **fields}) from None
 
 
-async def _apply(call: Call, filter: Mapping[str, Any], change: Update, *, multi: bool) -> tuple[int, int]:
-    query = compile_query(call, call.write_gate(), filter, limit=0 if multi else 1)
+async def _apply(call: Call, alteration: Alteration, *, multi: bool) -> tuple[int, int]:
+    query = alteration.query(call, limit=0 if multi else 1)
     last: list[Document] = []
-    edit = editor(call, change, last)
+    edit = alteration.edit(call, query.matcher.position, last)
     try:
         if multi:
             return await change_many(call, query, edit)
@@ -112,30 +127,3 @@ async def _apply(call: Call, filter: Mapping[str, Any], change: Update, *, multi
     except Refused as refused:
         raise write_failure(call, refused, last[-1]) from None
     return (0, 0) if changed is None else (1, int(changed.modified))
-
-
-def editor(call: Call, change: Update, last: list[Document]) -> Callable[[Document], Document]:
-    """The function from a document to the updated one. ``last`` holds those made last, to tell what was refused."""
-
-    def edit(before: Document) -> Document:
-        after = change.apply(before, inserting=False, now=call.now)
-        last[:] = [after]
-        return after
-
-    return edit
-
-
-async def upsert(call: Call, filter: Mapping[str, Any], change: Update) -> Document | None:
-    """Insert what an upsert creates; None where somebody inserted that key meanwhile, so that it is to be updated.
-
-    Raises `CommandFailure`, 11000 for a unique index among it.
-    """
-    seed = upsert_seed(filter)
-    created = with_id(change.apply(seed, inserting=True, now=call.now))
-    key, record = keys.key_of(created["_id"]), checked_record(created)
-    named = len(filter) == 1 and not is_condition(filter.get("_id")) and key_of_filter(filter) is not None
-    try:
-        inserted = await insert(call, [(key, created, record)], absent=named)
-    except Refused as refused:
-        raise write_failure(call, refused, created) from None
-    return created if inserted else None
