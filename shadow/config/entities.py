@@ -61,6 +61,8 @@ class LegacySettings(Section):
             return False
         if not self.is_pattern:
             return self.mongo == f"{database}.{collection}"
+        if not database or not collection:
+            return False  # no name of a collection, which the driver will say
         if database in _SERVER_DATABASES or collection.startswith("system.") or collection == ARMED:
             return False
         return patterns.matches(self.mongo, database, collection)

@@ -65,6 +65,7 @@ def test_a_pattern_matches_database_and_collection_apart_and_nothing_of_the_serv
     assert found.entity_for("other", "tenant_.ev?nts") is None
     assert found.entity_for("admin", "log") is None
     assert settings(every={"legacy": {"mongo": "*"}}).entity_for("app", "system.views") is None
+    assert settings(every={"legacy": {"mongo": "*"}}).entity_for("app", "") is None
 
 
 def test_an_unconfigured_collection_and_a_keyspace_are_no_collection() -> None:
