@@ -149,6 +149,7 @@ SET_E = {"$set": {"a.$[e]": 0}}
 
 MISTAKEN: list[tuple[str, Any, Any, int]] = [
     ("no-array", SET_E, {"e": 1}, 14),
+    ("pipeline", [{"$set": {"a": 0}}], [{"e": 1}], 9),
     ("no-array-of-a-replacement", {"a": 1}, {}, 14),
     ("no-documents", SET_E, ["bad"], 14),
     ("empty", SET_E, [{}], 9),

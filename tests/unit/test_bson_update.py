@@ -85,6 +85,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ("77", {"_id": 1, "a": 5}, {"b": 2}, {"_id": 1, "b": 2}),
     ("77-id", {"_id": 1, "a": 5}, {"b": 2, "_id": 1}, {"_id": 1, "b": 2}),
     ("77-empty", {"_id": 1, "a": 5}, {}, {"_id": 1}),
+    ("79", {"a": 1}, [{"$set": {"b": {"$add": ["$a", 1]}}}], {"a": 1, "b": 2}),
+    ("79-stages", {"_id": 1, "a": 1}, [{"$addFields": {"b.c": "$a"}}, {"$unset": "a"}], {"_id": 1, "b": {"c": 1}}),
+    ("79-project", {"_id": 1, "a": 1, "b": 2}, [{"$project": {"_id": 0, "b": 1}}], {"_id": 1, "b": 2}),
+    ("79-replaced", {"_id": 1, "a": {"x": 5}}, [{"$replaceRoot": {"newRoot": "$a"}}], {"_id": 1, "x": 5}),
+    ("79-same-id", {"_id": 1, "a": 1}, [{"$replaceWith": {"b": "$a", "_id": 1.0}}], {"_id": 1.0, "b": 1}),
+    ("79-now", {}, [{"$set": {"a": "$$NOW"}}], {"a": NOW}),
+    ("79-removed", {"a": 1, "b": 2}, [{"$set": {"a": "$$REMOVE"}}], {"b": 2}),
+    ("79-nothing", {"a": 1}, [], {"a": 1}),
     ("80", {"a": Decimal128("0.1")}, {"$inc": {"a": 0.2}}, {"a": Decimal128("0.300000000000000")}),
     ("80-one", {"a": Decimal128("1")}, {"$mul": {"a": 1.0}}, {"a": Decimal128("1.00000000000000")}),
     ("80-carry", {"a": Decimal128("0")}, {"$inc": {"a": 0.99999999999999999}}, {"a": Decimal128("1.00000000000000")}),
@@ -146,7 +154,15 @@ REFUSED: list[tuple[str, dict[str, Any], Any, int, str | None]] = [
     ("date-option", {}, {"$currentDate": {"a": {"$type": "x"}}}, 2, None),
     ("76", {"a": [1]}, {"$set": {"a.$": 0}}, 2, None),
     ("76-filtered", {"a": [1]}, {"$set": {"a.$[e]": 0}}, 2, None),
-    ("79", {}, [{"$set": {"b": 1}}], 9, "update pipeline"),
+    ("79", {}, [{"$match": {"b": 1}}], 72, None),
+    ("79-out", {}, [{"$out": "b"}], 72, None),
+    ("79-no-stage", {}, [{"$foo": 1}], 40324, None),
+    ("79-two-stages", {}, [{"$set": {"a": 1}, "$unset": "b"}], 40323, None),
+    ("79-no-document", {}, ["x"], 14, None),
+    ("79-no-name", {}, [{"$set": {"a": "$$b"}}], 17276, None),
+    ("79-id", {"_id": 1}, [{"$set": {"_id": 2}}], 66, None),
+    ("79-new-root", {"_id": 1, "a": 5}, [{"$replaceWith": "$a"}], 40228, None),
+    ("79-type", {"a": "x"}, [{"$set": {"b": {"$add": ["$a", 1]}}}], 14, None),
     ("unknown", {}, {"$foo": {"a": 1}}, 9, "$foo"),
     ("bit-type", {}, {"$bit": {"a": 1}}, 2, None),
     ("bit-empty", {}, {"$bit": {"a": {}}}, 2, None),
@@ -235,3 +251,21 @@ def test_what_is_set_is_found_and_nothing_else_changes(document: dict[str, Any],
     assert [name for name in after if name != root] == [name for name in before if name != root]
     assert all(after[name] is document[name] for name in before if name != root)
     assert encode(document) == encode(before)
+
+
+def test_a_pipeline_sees_the_command_s_variables_and_the_statement_s_constants() -> None:
+    update = check_update([{"$set": {"a": "$$v", "b": "$$Key.x"}}], variables={"v": 1}, constants={"Key": {"x": 2}})
+    assert not update.is_replacement
+    assert apply_update({"_id": 1}, update, inserting=False, now=NOW) == {"_id": 1, "a": 1, "b": 2}
+
+
+def test_constants_are_for_pipelines() -> None:
+    for update in ({"$set": {"a": 1}}, {"a": 1}):
+        with pytest.raises(CommandFailure) as caught:
+            check_update(update, constants={"v": 1})
+        assert caught.value.code == 51198
+
+
+def test_a_pipeline_makes_the_document_of_an_upsert_from_its_seed() -> None:
+    after = apply_update({"a": 1}, [{"$set": {"b": {"$add": ["$a", 1]}, "_id": 7}}], inserting=True, now=NOW)
+    assert list(after.items()) == [("_id", 7), ("a", 1), ("b", 2)]

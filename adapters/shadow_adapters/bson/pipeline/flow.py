@@ -67,13 +67,17 @@ class Flow:
 
 
 class Each(Flow):
-    """A stage that makes of each batch another one, and holds nothing."""
+    """A stage that makes of each batch another one, and holds nothing.
+
+    Attributes:
+        change: from a batch to what becomes of it.
+    """
 
     def __init__(self, change: Callable[[Batch], Batch]) -> None:
-        self._change = change
+        self.change = change
 
     async def push(self, batch: Batch) -> Batch:
-        return self._change(batch)
+        return self.change(batch)
 
 
 @dataclass(frozen=True, slots=True)

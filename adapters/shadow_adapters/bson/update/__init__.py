@@ -30,14 +30,14 @@ def apply_update(
 
     Args:
         document: the document as it is, or the seed of an upsert.
-        update: operators, or a replacement, or either of them compiled.
+        update: operators, or a replacement, or a pipeline, or any of them compiled.
         inserting: the result is the new document of an upsert: ``$setOnInsert`` counts, ``_id`` comes first.
-        now: the time that ``$currentDate`` sets.
+        now: the time that ``$currentDate`` sets, and a pipeline's ``$$NOW``.
         filter: the filter that found the document, which the positional ``$`` refers to.
         array_filters: what the elements that ``$[identifier]`` stands for satisfy.
 
-    Raises `CommandFailure` with MongoDB's codes: 2, 9, 14, 28, 40, 52, 53, 56, 66.
+    Raises `CommandFailure` with MongoDB's codes: 2, 9, 14, 28, 40, 52, 53, 56, 66, 72.
     """
-    compiled = update if isinstance(update, Update) else check_update(update, array_filters)
+    compiled = update if isinstance(update, Update) else check_update(update, array_filters, {"NOW": now})
     position = nowhere if filter is None else compile_filter(filter).position
     return compiled.apply(document, inserting=inserting, now=now, position=position)

@@ -14,10 +14,12 @@ from shadow_adapters.bson.update.editor import Editor
 from shadow_adapters.bson.update.effect import Occasion
 from shadow_adapters.bson.update.operators import Change, compile_operators, ordered
 from shadow_adapters.bson.update.positional import Filters, compile_array_filters, expanded, is_dynamic
+from shadow_adapters.bson.update.transform import Transform, compile_transform
 from shadow_adapters.failures import CommandFailure
 
 Position = Callable[[Mapping[str, Any]], int | None]
 
+_NO_VARIABLES: Final[Mapping[str, Any]] = {}
 _BAD_ID_TAGS: Final = {TAG_ARRAY: "array", TAG_REGEX: "regex"}
 
 
@@ -27,7 +29,7 @@ def nowhere(_document: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What `check_update` makes. ``replacement`` is the new document, None where there are operators.
+    """What `check_update` makes: operators, or a ``replacement``, or a ``transform``, which is a pipeline's.
 
     ``changes`` are in the order of their application, unless ``dynamic``: then a document tells what their paths are.
     """
@@ -36,6 +38,7 @@ class Update:
     filters: Filters = field(default_factory=dict)
     dynamic: bool = False
     replacement: Mapping[str, Any] | None = None
+    transform: Transform | None = None
 
     @property
     def is_replacement(self) -> bool:
@@ -47,6 +50,8 @@ class Update:
         """The document after the update. Raises `CommandFailure`; see `apply_update`."""
         if self.replacement is not None:
             result = _replaced(document, self.replacement)
+        elif self.transform is not None:
+            result = _replaced(document, self.transform(document))
         else:
             editor = Editor(document)
             occasion = Occasion(now, inserting)
@@ -65,16 +70,30 @@ class Update:
         return ordered(places, [place for place, _ in places])
 
 
-def check_update(update: Mapping[str, Any] | Sequence[Any], array_filters: Any = ()) -> Update:
-    """Compile an update; a document whose first name is no operator is a replacement.
+def check_update(
+    update: Mapping[str, Any] | Sequence[Any],
+    array_filters: Any = (),
+    variables: Mapping[str, Any] = _NO_VARIABLES,
+    constants: Mapping[str, Any] | None = None,
+) -> Update:
+    """Compile an update; a document whose first name is no operator is a replacement, an array a pipeline.
 
-    Raises `CommandFailure`: 9 for an unknown operator and, by name, for a pipeline, 40 for conflicting paths, 52 for
-    an operator in a replacement, others for bad arguments.
+    Args:
+        array_filters: what the elements that ``$[identifier]`` stands for satisfy.
+        variables: what a pipeline's expressions may use, by name.
+        constants: more of them, of a statement's ``c``.
+
+    Raises `CommandFailure`: 9 for an unknown operator, 40 for conflicting paths, 52 for an operator in a replacement,
+    72 for a stage that is not for updates, 51198 for constants without a pipeline, others for bad arguments.
     """
-    if not isinstance(update, Mapping):
-        raise CommandFailure(9, "pipeline-style updates are not served", unsupported="update pipeline")
-    check_depth(update)
     filters = compile_array_filters(array_filters)
+    if not isinstance(update, Mapping):
+        if filters:
+            raise CommandFailure(9, "arrayFilters may not be specified for pipeline-style updates")
+        return Update(transform=compile_transform(update, {**variables, **(constants or {})}))
+    if constants is not None:
+        raise CommandFailure(51198, "Constant values may only be specified for pipeline updates")
+    check_depth(update)
     if next(iter(update), "").startswith("$"):
         changes = compile_operators(update, filters)
         return Update(changes, filters, any(is_dynamic(path) for path, _ in changes))

@@ -60,9 +60,10 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
 
 
 def _alteration(call: Call, command: Mapping[str, Any]) -> Alteration:
-    change = check_update(command["update"], command.get("arrayFilters", ()))
+    variables = variables_of(call, command)
+    change = check_update(command["update"], command.get("arrayFilters", ()), variables)
     filter, sort = document(command, "query"), document(command, "sort")
-    return Alteration(filter, change, variables_of(call, command), sort, bool(command.get("upsert")))
+    return Alteration(filter, change, variables, sort, bool(command.get("upsert")))
 
 
 async def _remove(call: Call, command: Mapping[str, Any]) -> Changed | None:

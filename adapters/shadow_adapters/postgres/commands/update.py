@@ -1,4 +1,4 @@
-"""``update``: operators or a replacement, one or many, with upserts."""
+"""``update``: operators, a replacement or a pipeline, one or many, with upserts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ async def _update(
             return 1, int(outcome == CHANGED), None
         if outcome == NOT_FOUND and not statement.get("upsert"):
             return 0, 0, None
-    change = check_update(statement["u"], statement.get("arrayFilters", ()))
+    filters, constants = statement.get("arrayFilters", ()), statement.get("c")
+    change = check_update(statement["u"], filters, variables, constants)
     _check_statement(statement, change, multi=multi)
     sort, upserting = document(statement, "sort"), bool(statement.get("upsert"))
     alteration = Alteration(filter, change, variables, sort, upserting)
@@ -87,8 +88,6 @@ def _check_statement(statement: Mapping[str, Any], change: Update, *, multi: boo
         raise CommandFailure(9, "multi update is not supported for replacement-style update")
     if multi and statement.get("sort"):
         raise CommandFailure(9, "Cannot specify sort with multi=true")
-    if statement.get("c") is not None:
-        raise CommandFailure(51198, "Constant values may only be specified for pipeline updates")
 
 
 def _set_fields(change: Any) -> Mapping[str, Any] | None:
