@@ -219,8 +219,8 @@ async def test_a_duplicate_is_told_as_mongodb_tells_it(store: Store) -> None:
         (find({}, wrong=1), 40415, "wrong"),
         (find({}, min={"a": 1}), 72, "find min"),
         (find({}, collation={"locale": "de"}), 2, "collation"),
-        ({"aggregate": ENTITY, "pipeline": [{"$lookup": {}}], "cursor": {}}, 115, "aggregate $lookup"),
-        (find({"level": {"$bitsAllSet": 1}}), 2, "$bitsAllSet"),
+        ({"aggregate": ENTITY, "pipeline": [{"$out": "x"}], "cursor": {}}, 115, "aggregate $out"),
+        (find({"level": {"$geoWithin": 1}}), 2, "$geoWithin"),
     ],
 )
 async def test_what_is_not_served_is_refused_by_name(

@@ -7,7 +7,7 @@ an answer that only the authority may give.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,6 +44,22 @@ def read_gate(fence: Fence | None, key: Key | None) -> Gate:
     return Gate("shadow.readable($1, $2, $3, $4)", (fence.entity, fence.epoch, key, fence.stale_after), NotReadable)
 
 
+class Neighbour(NamedTuple):
+    """Another collection that a command may read, and the terms to hold PostgreSQL to."""
+
+    layout: Layout
+    fence: Fence | None
+
+
+Neighbours = Callable[[str], Neighbour | None]
+"""From a collection's name, in the command's own database, to the collection; None where new does not serve it."""
+
+
+def no_neighbours(_collection: str) -> Neighbour | None:
+    """No collection but the command's own."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What every command needs beside its own fields. ``namespace`` is ``database.collection``, for error texts."""
@@ -53,6 +69,7 @@ class Call:
     namespace: str
     fence: Fence | None
     now: DatetimeMS
+    neighbours: Neighbours = no_neighbours
 
     def read_gate(self, key: Key | None) -> Gate:
         """The gate of a read of one key, or of many (None)."""

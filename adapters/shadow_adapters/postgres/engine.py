@@ -10,8 +10,9 @@ from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import CommandFailure, NotReadable
-from shadow_adapters.postgres.call import Call, read_gate
-from shadow_adapters.postgres.commands.count import aggregate, count
+from shadow_adapters.postgres.call import Call, Neighbours, no_neighbours, read_gate
+from shadow_adapters.postgres.commands.aggregate import AggregateCursor, aggregate
+from shadow_adapters.postgres.commands.count import count
 from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
 from shadow_adapters.postgres.commands.distinct import distinct
@@ -25,6 +26,7 @@ from shadow_adapters.postgres.pool import Connection
 from shadow_adapters.postgres.replies import Reply, failed
 from shadow_adapters.postgres.statements import find_record_sql
 
+Cursor = FindCursor | AggregateCursor
 Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
 
 READS: Final[dict[str, Handler]] = {"find": find, "aggregate": aggregate, "count": count, "distinct": distinct}
@@ -55,7 +57,13 @@ class Engine:
         self._find_record: dict[int, str] = {}  # by the number of the gate's parameters
 
     async def execute(
-        self, conn: Connection, command: dict[str, Any], *, fence: Fence | None = None, now: DatetimeMS | None = None
+        self,
+        conn: Connection,
+        command: dict[str, Any],
+        *,
+        fence: Fence | None = None,
+        now: DatetimeMS | None = None,
+        neighbours: Neighbours = no_neighbours,
     ) -> Reply:
         """Run one command and return MongoDB's reply document.
 
@@ -65,6 +73,7 @@ class Engine:
         Args:
             fence: the terms to hold PostgreSQL to; None for neither.
             now: what ``$currentDate`` sets.
+            neighbours: the other collections that an aggregation may read.
 
         Raises `EpochMoved`, `NotReadable`, `StoreDown`, `OutcomeUnknown`.
         """
@@ -73,7 +82,7 @@ class Engine:
         try:
             if handler is None:
                 raise CommandFailure(59, f"no such command: '{name}'", unsupported=name)
-            return await handler(await self._call(conn, fence, now), command)
+            return await handler(await self._call(conn, fence, now, neighbours), command)
         except CommandFailure as failure:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT
@@ -104,15 +113,24 @@ class Engine:
         """The records of those keys that have one, under no terms. Raises `StoreDown`."""
         return await self.layout.read(conn, keys)
 
-    async def open(self, conn: Connection, command: dict[str, Any], fence: Fence | None = None) -> FindCursor:
-        """A ``find`` as a cursor (`shadow.ops.base.Cursor`), whose memory does not grow with the result.
+    async def open(
+        self,
+        conn: Connection,
+        command: dict[str, Any],
+        fence: Fence | None = None,
+        neighbours: Neighbours = no_neighbours,
+    ) -> Cursor:
+        """A ``find`` or an ``aggregate`` as a cursor (`shadow.ops.base.Cursor`) that holds no more than it must.
 
         It keeps the connection in a transaction until it is closed. Raises `CommandFailure` at once for a command that
         is refused; the first batch raises `NotReadable`.
         """
-        return FindCursor(await self._call(conn, fence, None), command)
+        call = await self._call(conn, fence, None, neighbours)
+        return AggregateCursor(call, command) if "aggregate" in command else FindCursor(call, command)
 
-    async def _call(self, conn: Connection, fence: Fence | None, now: DatetimeMS | None) -> Call:
+    async def _call(
+        self, conn: Connection, fence: Fence | None, now: DatetimeMS | None, neighbours: Neighbours
+    ) -> Call:
         await self.layout.prepare(conn)
         moment = now if now is not None else DatetimeMS(int(time.time() * 1000))
-        return Call(conn, self.layout, self.collection, fence, moment)
+        return Call(conn, self.layout, self.collection, fence, moment, neighbours)

@@ -1,0 +1,163 @@
+"""``aggregate``: its first stages as a query, the others over what the query finds.
+
+The leading ``$match``, ``$sort``, ``$skip`` and ``$limit`` run as ``find`` does: in SQL where that is exact, rechecked
+here where it is not. What follows is computed in memory, a batch at a time, but for counting, which is SQL's again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final
+
+from shadow_adapters.bson.numbers import INT, integer
+from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading
+from shadow_adapters.failures import CommandFailure
+from shadow_adapters.postgres.call import Call
+from shadow_adapters.postgres.commands.count import count_matching
+from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of, whole_number
+from shadow_adapters.postgres.errors import ERRORS, mapped
+from shadow_adapters.postgres.query import Query, batches, compile_query, fetch_all, key_of_filter
+from shadow_adapters.postgres.replies import Reply
+from shadow_adapters.postgres.sources import NeighbourSources
+
+_SERVED: Final = frozenset(("aggregate", "pipeline", "cursor", "let", "collation", "allowDiskUse"))
+_REFUSED: Final = frozenset(("explain", "bypassDocumentValidation", "exchange", "encryptionInformation"))
+_CURSOR: Final = frozenset(("batchSize",))
+_FEW: Final = 1000
+"""As many documents are fetched at once; for more a cursor is worth its transaction."""
+
+
+async def aggregate(call: Call, command: Mapping[str, Any]) -> Reply:
+    """All results in one batch. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
+    async with aclosing(Aggregation(call, command).run()) as stream:
+        documents = [found async for batch in stream for found in batch]
+    return {"cursor": {"firstBatch": documents, "id": 0, "ns": call.namespace}, "ok": 1.0}
+
+
+class AggregateCursor:
+    """An `aggregate` under way. It keeps its connection, and a transaction on it, until it is closed."""
+
+    def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
+        self._batches = Aggregation(call, command).run()
+
+    async def batch(self) -> list[Document]:
+        """The next documents; an empty list at the end. Raises `NotReadable` (at the first), `StoreDown`."""
+        try:
+            async for documents in self._batches:
+                return documents
+        except ERRORS as error:  # of BEGIN and COMMIT
+            raise mapped(error, writing=False) or error from None
+        return []
+
+    async def close(self) -> None:
+        """End the cursor and its transaction. Never raises for a lost connection."""
+        with suppress(*ERRORS):
+            await self._batches.aclose()
+
+
+class Aggregation:
+    """A compiled ``aggregate`` command. Raises `CommandFailure` for one that is refused.
+
+    Attributes:
+        stages: the pipeline's, as they were sent.
+        first: what of them is a query.
+        counted: how many stages counting does, the query's among them; 0 where nothing is counted.
+    """
+
+    def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
+        _check(command)
+        self.stages: Sequence[Mapping[str, Any]] = command["pipeline"]
+        variables = variables_of(call, command)
+        self._pipeline = compile_pipeline(self.stages, variables)
+        sources = NeighbourSources(call, command["aggregate"])
+        for reading in self._pipeline.reads:
+            sources.check(reading.stage, reading.collection)
+        self._call = call
+        self._context = Context(variables, sources, disk=command.get("allowDiskUse") is not False)
+        self.first = leading(self.stages)
+        self._gate = call.read_gate(key_of_filter(self.first.filter))
+        self.query = self._compile()
+        if self.query.sort is not None and self.query.order is None and not self._context.disk:
+            # the stage itself holds no more than it may
+            self.first = Leading(self.first.filter, stages=_matches(self.stages))
+            self.query = self._compile()
+        self.counted = _counted(self.stages, self.first)
+
+    async def run(self) -> AsyncGenerator[Batch]:
+        """The results, in batches that are not empty. To be closed (`aclosing`)."""
+        rest = self._pipeline.behind(self.counted or self.first.stages)
+        async with (
+            aclosing(self._count() if self.counted else self._find()) as source,
+            aclosing(rest.run(source, self._context)) as stream,
+        ):
+            async for batch in stream:
+                yield batch
+
+    def _compile(self) -> Query:
+        first = self.first
+        return compile_query(
+            self._call,
+            self._gate,
+            first.filter,
+            sort=first.sort,
+            skip=first.skip,
+            limit=first.limit,
+            variables=self._context.variables,
+        )
+
+    async def _find(self) -> AsyncGenerator[Batch]:
+        query = self.query
+        if query.named or 0 < query.limit <= _FEW:
+            if documents := await fetch_all(self._call, self._gate, query):
+                yield documents
+            return
+        async with aclosing(batches(self._call, self._gate, query)) as stream:
+            async for documents in stream:
+                yield documents
+
+    async def _count(self) -> AsyncGenerator[Batch]:
+        first = self.first
+        found = await count_matching(self._call, first.filter, first.skip, first.limit, self._context.variables)
+        if found:
+            yield [_tally(self.stages[self.counted - 1], found)]
+
+
+def _check(command: Mapping[str, Any]) -> None:
+    check_fields(command, "aggregate", _SERVED, _REFUSED)
+    if not isinstance(command["aggregate"], str):
+        raise CommandFailure(115, "aggregation without a collection is not served", unsupported="aggregate 1")
+    if "pipeline" not in command:
+        raise CommandFailure(40414, "BSON field 'aggregate.pipeline' is missing but a required field")
+    if "cursor" not in command:
+        raise CommandFailure(9, "The 'cursor' option is required, except for aggregate with the explain argument")
+    options = document(command, "cursor")
+    check_fields(options, "cursor", _CURSOR, frozenset())
+    whole_number(options, "batchSize")
+
+
+def _matches(stages: Sequence[Mapping[str, Any]]) -> int:
+    """How many ``$match`` a pipeline begins with."""
+    return next((at for at, stage in enumerate(stages) if "$match" not in stage), len(stages))
+
+
+def _counted(stages: Sequence[Mapping[str, Any]], first: Leading) -> int:
+    """How many stages are done by counting, where the one behind the query does nothing else."""
+    if first.stages == len(stages):
+        return 0
+    ((name, spec),) = stages[first.stages].items()
+    if name == "$count":
+        return first.stages + 1
+    constant = name == "$group" and (spec["_id"] is None or type(spec["_id"]) is int)
+    outputs = [value for field, value in spec.items() if field != "_id"] if constant else []
+    counts = outputs and all(value == {"$sum": 1} and type(value["$sum"]) is int for value in outputs)
+    return first.stages + 1 if counts else 0
+
+
+def _tally(stage: Mapping[str, Any], found: int) -> Document:
+    """What a counting stage gives."""
+    number = integer(found, INT)
+    if "$count" in stage:
+        return {stage["$count"]: number}
+    spec = stage["$group"]
+    return {"_id": spec["_id"], **{field: number for field in spec if field != "_id"}}
