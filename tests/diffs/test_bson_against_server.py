@@ -32,7 +32,7 @@ from pymongo.errors import OperationFailure
 from shadow_adapters.bson.codec import CODEC, decode, encode
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.order import sort_documents
-from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.bson.projection import compile_projection
 from shadow_adapters.bson.update import apply_update, upsert_seed
 from shadow_adapters.failures import CommandFailure
 from tests.unit.test_bson_matching import FILTERS
@@ -229,8 +229,22 @@ PROJECTIONS: list[Any] = [{"e": 1, "b": 1}, {"e": True, "_id": False}, {"_id": 1
 PROJECTIONS += [{"b": {"c": 1}}, {"a.c": 1}, {"e.c": 1, "b.x": 1}, {"a": 0, "b.c": 0}, {"a.c": 0, "b": 0, "_id": 1}]
 PROJECTIONS += [{"a.b.d.x": 1}, {"a.b.d.x": 0}, {"_id.x": 0}, {"a.0": 1}, {"b.c.d": 1}, {"b.c.d": 0}, {"a": 1.5}]
 PROJECTIONS += [{"a": 1, "b": 0}, {"a": 0, "b": 1}, {"a": 1, "a.b": 1}, {"a.b": 1, "a": 1}, {"a": {}}]
+PROJECTIONS += [{"a": {"$slice": 1}}, {"a": {"$slice": [1, 2]}}, {"a": {"$slice": -1}, "_id": 0}]
+PROJECTIONS += [{"a": {"$slice": 1}, "e": 1}, {"a": {"$slice": 1}, "_id": 1}, {"a": {"$slice": 2}, "e": 0}]
+PROJECTIONS += [{"a.b.d": {"$slice": 1}}, {"a": {"$elemMatch": {"c": 3}}}]
+PROJECTIONS += [{"b": {"$elemMatch": {"c": 2}}, "_id": 0}, {"x": "text"}]
+PROJECTIONS += [{"x": {"$add": [1, 2]}, "e": 1}, {"x": {"$literal": 1}}, {"x": ["$e", 1]}]
+PROJECTIONS += [{"a": 0, "x": "$b"}, {"a": 0, "x": {"$add": [1]}}]
+PROJECTIONS += [{"a": {"$elemMatch": 1}}, {"a": {"$slice": [1, -1]}}, {"x": None}]
 PROJECTED_OTHERWISE: list[Any] = [{"_id.x": 1}, {"_id.x": 1, "a": 1}, {"a..b": 1}, {"a.": 1}, {"$a": 1}]
-"""SecantusDB keeps an ``_id`` that is no document where a field of it is asked for, and lets bad paths pass."""
+PROJECTED_OTHERWISE += [{"e": "$b.c"}, {"a": {"$elemMatch": {"$gte": 1}}, "e": 1}, {"b": {"x": "$e"}}]
+PROJECTED_OTHERWISE += [{"a": {"$elemMatch": {"c": 3}}, "e": 0}, {"a.b": {"$elemMatch": {"c": 1}}}]
+PROJECTED_OTHERWISE += [{"x": "$b", "a": 0}, {"a": {"$foo": 1}}]
+"""SecantusDB keeps an ``_id`` that is no document where a field of it is asked for, and lets bad paths pass. A path in
+an expression does not go into arrays there. What ``$elemMatch`` chooses stays in its place, must not stand beside
+fields that are left out, and may be of a path. An expression inside of what is missing makes nothing. Other codes tell that
+inclusion and exclusion are mixed, and that an operator is none.
+"""
 
 
 def _server_projects(server: Server, spec: Document) -> list[bytes] | int:
@@ -243,9 +257,9 @@ def _server_projects(server: Server, spec: Document) -> list[bytes] | int:
 def _memory_projects(documents: list[Document], spec: Document) -> list[bytes] | int:
     try:
         project = compile_projection(spec)
+        return [encode(project.apply(document)) for document in documents]
     except CommandFailure as failure:
         return failure.code
-    return [encode(project(document)) for document in documents]
 
 
 def test_projections(server: Server) -> None:

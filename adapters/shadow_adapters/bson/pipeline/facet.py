@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage
 from shadow_adapters.bson.pipeline.scope import Scope
-from shadow_adapters.bson.pipeline.unwind import check_field_name
+from shadow_adapters.bson.projection.paths import check_field_name
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.failures import CommandFailure
 

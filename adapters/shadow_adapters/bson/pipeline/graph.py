@@ -16,9 +16,9 @@ from shadow_adapters.bson.paths import MISSING
 from shadow_adapters.bson.pipeline.counting import truncated
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Reading, Stage
 from shadow_adapters.bson.pipeline.join import Join, values_at
-from shadow_adapters.bson.pipeline.nested import put
 from shadow_adapters.bson.pipeline.scope import Scope
-from shadow_adapters.bson.pipeline.unwind import field_path
+from shadow_adapters.bson.projection.nested import put
+from shadow_adapters.bson.projection.paths import field_path
 from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
 

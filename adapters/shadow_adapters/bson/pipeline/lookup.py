@@ -13,9 +13,9 @@ from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, S
 from shadow_adapters.bson.pipeline.foreign import Foreign
 from shadow_adapters.bson.pipeline.join import Join, values_at
 from shadow_adapters.bson.pipeline.memory import LIMIT
-from shadow_adapters.bson.pipeline.nested import put
 from shadow_adapters.bson.pipeline.scope import Scope
-from shadow_adapters.bson.pipeline.unwind import field_path
+from shadow_adapters.bson.projection.nested import put
+from shadow_adapters.bson.projection.paths import field_path
 from shadow_adapters.failures import CommandFailure
 
 _OPTIONS: Final = ("from", "as", "localField", "foreignField", "let", "pipeline")

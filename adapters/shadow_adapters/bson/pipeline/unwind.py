@@ -10,12 +10,11 @@ from bson.int64 import Int64
 
 from shadow_adapters.bson.paths import MISSING, as_document
 from shadow_adapters.bson.pipeline.flow import Batch, Document, Each, Stage
-from shadow_adapters.bson.pipeline.nested import get, put
 from shadow_adapters.bson.pipeline.scope import Scope
+from shadow_adapters.bson.projection.nested import get, put
+from shadow_adapters.bson.projection.paths import Path, field_path
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.failures import CommandFailure
-
-Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +94,3 @@ def _path(text: str) -> Path:
     if not text.startswith("$"):
         raise CommandFailure(28818, f"path option to $unwind stage should be prefixed with a '$': {text}")
     return field_path(text[1:])
-
-
-def field_path(text: str) -> Path:
-    """A dotted path as its parts. Raises `CommandFailure` for one that MongoDB does not take."""
-    parts = tuple(text.split("."))
-    if "" in parts:
-        code = 40353 if text.endswith(".") else 40352 if not text else 15998
-        raise CommandFailure(code, "FieldPath field names may not be empty strings.")
-    for part in parts:
-        check_field_name(part)
-    return parts
-
-
-def check_field_name(name: str) -> None:
-    """Raises `CommandFailure` for what cannot be the name of one field in a pipeline: 15998, 16410, 16411, 16412."""
-    if not name:
-        raise CommandFailure(15998, "FieldPath field names may not be empty strings.")
-    if name.startswith("$"):
-        raise CommandFailure(
-            16410, "FieldPath field names may not start with '$'. Consider using $getField or $setField."
-        )
-    if "\0" in name:
-        raise CommandFailure(16411, "FieldPath field names may not contain '\0'.")
-    if "." in name:
-        raise CommandFailure(16412, "FieldPath field names may not contain '.'. Consider using $getField or $setField.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.bson.projection import compile_projection
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
@@ -40,13 +40,13 @@ def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
     variables, sort = variables_of(call, command), document(command, "sort")
     query = compile_query(call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables)
-    return gate, query, compile_projection(command.get("projection"))
+    return gate, query, compile_projection(command.get("projection"), filter, variables)
 
 
 async def find(call: Call, command: Mapping[str, Any]) -> Reply:
     """All documents in one batch. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
     gate, query, project = _query(call, command)
-    documents = [project(found) for found in await fetch_all(call, gate, query)]
+    documents = [project.apply(found) for found in await fetch_all(call, gate, query)]
     return {"cursor": {"firstBatch": documents, "id": 0, "ns": call.namespace}, "ok": 1.0}
 
 
@@ -61,7 +61,7 @@ class FindCursor:
         """The next documents; an empty list at the end. Raises `NotReadable` (at the first), `StoreDown`."""
         try:
             async for documents in self._batches:
-                return [self._project(found) for found in documents]
+                return [self._project.apply(found) for found in documents]
         except ERRORS as error:  # of BEGIN and COMMIT
             raise mapped(error, writing=False) or error from None
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shadow_adapters.bson.project import compile_projection
+from shadow_adapters.bson.projection import compile_projection
 from shadow_adapters.bson.update import check_update
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
@@ -46,17 +46,19 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
         raise CommandFailure(9, "Cannot specify both new=true or upsert=true and remove=true")
     if removing and command.get("arrayFilters"):
         raise CommandFailure(9, "Cannot specify arrayFilters and remove=true")
-    project = compile_projection(command.get("fields"))
+    project = compile_projection(command.get("fields"), document(command, "query"), variables_of(call, command))
+    if new and project.positional:
+        raise CommandFailure(2, "cannot use a positional projection and return the new document")
     if removing:
         removed = await _remove(call, command)
-        value = project(removed.before) if removed else None
+        value = project.apply(removed.before) if removed else None
         return {"lastErrorObject": {"n": int(removed is not None)}, "value": value, "ok": 1.0}
     changed, created = await _update(call, _alteration(call, command))
     after = changed.after if changed else created
     found = after if new else changed.before if changed else None
     outcome: Reply = {"n": int(after is not None), "updatedExisting": changed is not None}
     outcome |= {"upserted": created["_id"]} if created else {}
-    return {"lastErrorObject": outcome, "value": project(found) if found is not None else None, "ok": 1.0}
+    return {"lastErrorObject": outcome, "value": project.apply(found) if found is not None else None, "ok": 1.0}
 
 
 def _alteration(call: Call, command: Mapping[str, Any]) -> Alteration:

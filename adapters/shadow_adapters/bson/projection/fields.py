@@ -1,4 +1,4 @@
-"""The tree of fields behind ``$project``, ``$addFields`` and ``$unset``.
+"""The tree of fields behind projections: of `find`, of ``$project``, ``$addFields`` and ``$unset``.
 
 Two passes over a document, as in MongoDB's ``ProjectionNode``: first what is kept of it, in its own order, then what
 is computed, in the order of the specification: in the place of what is there already, else behind. A path goes into
@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from shadow_adapters.bson.expression import Expression
 from shadow_adapters.bson.paths import MISSING, as_document
+from shadow_adapters.bson.projection.paths import Path
 from shadow_adapters.failures import CommandFailure
 
 INCLUDE: Final = "include"
 EXCLUDE: Final = "exclude"
 ADD: Final = "add"
-
-Path = tuple[str, ...]
 
 
 class Fields:
