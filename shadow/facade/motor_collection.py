@@ -43,7 +43,7 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
         self._seat = Seat(router, Driver(plain, self.delegate))
 
     def __getitem__(self, name: str) -> Any:
-        return self.database.wrap(self.delegate[name])
+        return self.database.wrap(self.delegate["" + name])  # which takes nothing but text
 
     @like(DriverCollection.find)
     def find(self, *args: Any, **kwargs: Any) -> AsyncIOMotorCursor:

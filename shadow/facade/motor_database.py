@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Any
 
+from bson.dbref import DBRef
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
 from pymongo.collection import Collection
 
-from shadow.facade.elsewhere import pass_through, reach_of_command
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
@@ -18,7 +19,9 @@ from shadow.facade.motor_collection import AsyncIOMotorCollection
 class AsyncIOMotorDatabase(DriverDatabase[Any]):
     """`motor.motor_asyncio.AsyncIOMotorDatabase` whose configured collections are the façade's."""
 
-    def _shadow_router(self, name: str) -> Any:
+    def _shadow_router(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return None  # the driver refuses it
         return self._client._shadow_binding.router(self.delegate.name, name)
 
     @cached_property
@@ -52,6 +55,26 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         on_legacy = partial(method, *args, **kwargs)
         reach = reach_of_command(self.delegate.name, *args, **kwargs)
         return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
+
+    @like(DriverDatabase.dereference)
+    def dereference(self, dbref: Any, *args: Any, **kwargs: Any) -> Any:
+        on_legacy = partial(super().dereference, dbref, *args, **kwargs)
+        if not isinstance(dbref, DBRef) or dbref.database not in (None, self.name):
+            return on_legacy()  # which refuses it
+        collection = self[dbref.collection]
+        if not isinstance(collection, AsyncIOMotorCollection):
+            return on_legacy()
+        # The arguments in front of find_one's own
+        options = dict(zip(("session", "comment"), args, strict=False)) | kwargs
+        return collection.find_one({"_id": dbref.id}, **options)
+
+    @like(DriverDatabase.validate_collection)
+    def validate_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
+        on_legacy = partial(super().validate_collection, name_or_collection, *args, **kwargs)
+        name = getattr(name_or_collection, "name", name_or_collection)
+        reach = Reach("validate", ((self.name, name),) if isinstance(name, str) else ())
+        through = pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
+        return start(self.get_io_loop(), through)
 
     @like(DriverDatabase.drop_collection)
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:

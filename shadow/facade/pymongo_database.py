@@ -17,7 +17,9 @@ from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 class AsyncDatabase(DriverDatabase[D]):
     """`pymongo.asynchronous.database.AsyncDatabase` whose configured collections are the façade's."""
 
-    def _shadow_router(self, name: str) -> Any:
+    def _shadow_router(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return None  # the driver refuses it
         return self._client._shadow_binding.router(self._name, name)
 
     @cached_property
@@ -69,7 +71,7 @@ class AsyncDatabase(DriverDatabase[D]):
         async def on_legacy() -> dict[str, Any]:
             return await super(AsyncDatabase, self).drop_collection(name_or_collection, *args, **kwargs)
 
-        configured = self[name] if isinstance(name, str) and self._shadow_router(name) is not None else None
+        configured = self[name] if self._shadow_router(name) is not None else None
         if not isinstance(configured, AsyncCollection):
             return await on_legacy()
         session = session_in(args, kwargs)

@@ -48,9 +48,7 @@ class BulkWriteOp(DriverWrite[BulkWriteResult]):
         if not self.acknowledged:
             return BulkWriteResult({}, False)
         details = bulk_details(self.kind, [statement.shown for statement in self.statements], reply)
-        details["upserted"] = [
-            {**entry, "_id": self.driver.native_value(entry["_id"])} for entry in details["upserted"]
-        ]
+        details["upserted"] = [{**entry, "_id": self.driver.told(entry["_id"])} for entry in details["upserted"]]
         return BulkWriteResult(details, True)
 
     def observed(self, result: BulkWriteResult) -> Any:

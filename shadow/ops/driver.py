@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import bson
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, TypeRegistry
 
 from shadow.ops.base import ReadOp, WriteOp
 from shadow_adapters.bson.codec import CODEC, encode
@@ -39,13 +39,17 @@ class Driver:
             ``delegate``.
     """
 
-    __slots__ = ("_bound_session", "codec", "collection", "core", "name", "writes_acknowledged")
+    __slots__ = ("_bound_session", "_reply_codec", "codec", "collection", "core", "name", "writes_acknowledged")
 
     def __init__(self, collection: Any, core: Any) -> None:
         self.collection = collection
         self.core = core
         self.name: str = core.name
         self.codec: CodecOptions[Any] = core.codec_options
+        # As the driver reads the reply of a write: the caller's document class and types are for documents.
+        self._reply_codec = self.codec.with_options(
+            document_class=dict, unicode_decode_error_handler="replace", type_registry=TypeRegistry()
+        )
         self.writes_acknowledged: bool = core.write_concern.acknowledged
         # Sessions that are bound to a context came with PyMongo 4.17.
         self._bound_session: Callable[[], Any] | None = getattr(core.database.client, "_get_bound_session", None)
@@ -69,6 +73,10 @@ class Driver:
     def native(self, document: Any) -> Any:
         """A store's document as the caller's options want it."""
         return bson.decode(encode(document), self.codec)
+
+    def told(self, value: Any) -> Any:
+        """A value of a write's reply (an ``_id``) as the driver tells it."""
+        return bson.decode(encode({"v": value}), self._reply_codec)["v"]
 
     def native_value(self, value: Any) -> Any:
         """Any value of a store's reply as the caller's options want it."""

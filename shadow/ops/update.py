@@ -81,7 +81,7 @@ class UpdateOp(DriverWrite[UpdateResult]):
             return UpdateResult(None, False)
         raw = raw_update(checked_write(reply))
         if "upserted" in raw:
-            raw["upserted"] = self.driver.native_value(raw["upserted"])
+            raw["upserted"] = self.driver.told(raw["upserted"])
         return UpdateResult(raw, True)
 
     def observed(self, result: UpdateResult) -> Any:

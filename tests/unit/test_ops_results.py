@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
 from pymongo import AsyncMongoClient, InsertOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout, OperationFailure, WriteError
 
 from shadow.ops.bulk_write import bulk_parts
 from shadow.ops.count_documents import CountDocumentsOp
 from shadow.ops.delete_one import DeleteOneOp
+from shadow.ops.distinct import DistinctOp
 from shadow.ops.driver import Driver
 from shadow.ops.find_one import FindOneOp
 from shadow.ops.find_one_and_update import FindOneAndUpdateOp
@@ -44,6 +46,15 @@ def test_a_document_comes_back_in_the_callers_form(driver: Driver) -> None:
     assert found == {"_id": 1, "at": datetime.datetime(1970, 1, 1, 0, 0, 1)}
     assert op.observed(found) == document
     assert op.result({"cursor": {"firstBatch": [], "id": 0}, "ok": 1}) is None
+
+
+def test_distinct_values_are_compared_as_a_set(driver: Driver) -> None:
+    op = DistinctOp(driver, "a", {"b": 1}, maxTimeMS=5)
+    assert op.command() == {"distinct": "c", "key": "a", "maxTimeMS": 5, "query": {"b": 1}}
+    values = op.result({"values": [2, 1.0, None, "x"], "ok": 1})
+    assert values == [2, 1.0, None, "x"]
+    assert op.observed(values) == op.observed([1, None, "x", Int64(2)]) != op.observed([1, None, "x"])
+    assert [value.id for value in [DistinctOp(driver, "a", {"_id": 5}).id()] if value] == [5]
 
 
 def test_an_update_says_what_it_did(driver: Driver) -> None:
