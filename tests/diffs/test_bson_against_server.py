@@ -242,8 +242,8 @@ PROJECTED_OTHERWISE += [{"a": {"$elemMatch": {"c": 3}}, "e": 0}, {"a.b": {"$elem
 PROJECTED_OTHERWISE += [{"x": "$b", "a": 0}, {"a": {"$foo": 1}}]
 """SecantusDB keeps an ``_id`` that is no document where a field of it is asked for, and lets bad paths pass. A path in
 an expression does not go into arrays there. What ``$elemMatch`` chooses stays in its place, must not stand beside
-fields that are left out, and may be of a path. An expression inside of what is missing makes nothing. Other codes tell that
-inclusion and exclusion are mixed, and that an operator is none.
+fields that are left out, and may be of a path. An expression inside of what is missing makes nothing. Other codes tell
+that inclusion and exclusion are mixed, and that an operator is none.
 """
 
 

@@ -82,6 +82,34 @@ CALLS: dict[str, Call] = {
     "update_many": lambda c: c.update_many({"a": 2}, {"$set": {"seen": True}}),
     "update_many none": lambda c: c.update_many({"a": 99}, {"$set": {"seen": True}}),
     "update_many upsert": lambda c: c.update_many({"z": 5}, {"$set": {"seen": True}}, upsert=True),
+    "update_one element": lambda c: c.update_one({"tags": "y", "_id": 1}, {"$set": {"tags.$": "z"}}),
+    "update_one array_filters": lambda c: c.update_one(
+        {"a": 1}, {"$set": {"tags.$[t]": "z"}}, array_filters=[{"t": {"$gt": "x"}}]
+    ),
+    "update_one bad array_filters": lambda c: c.update_one({"_id": 1}, {"$set": {"a": 5}}, array_filters=[{"t": 1}]),
+    "update_one array_filters no list": lambda c: c.update_one({}, {"$set": {"a": 5}}, array_filters={"t": 1}),
+    "update_one pipeline": lambda c: c.update_one({"a": 4}, [{"$set": {"sum": {"$add": ["$a", "$sub.b"]}}}]),
+    "update_one pipeline upsert": lambda c: c.update_one({"_id": 9, "a": 3}, [{"$set": {"b": "$a"}}], upsert=True),
+    "update_many elements": lambda c: c.update_many({"tags": "y"}, {"$set": {"tags.$[]": "z"}}),
+    "update_many pipeline": lambda c: c.update_many(
+        {"a": 2}, [{"$set": {"b": "$$v"}}, {"$unset": "tags"}], let={"v": 5}
+    ),
+    "find_one_and_update array_filters": lambda c: c.find_one_and_update(
+        {"_id": 1}, {"$set": {"tags.$[t]": "z"}}, array_filters=[{"t": "y"}], return_document=ReturnDocument.AFTER
+    ),
+    "find_one_and_update pipeline": lambda c: c.find_one_and_update(
+        {"_id": 1}, [{"$set": {"b": "$a"}}], {"b": 1}, return_document=ReturnDocument.AFTER
+    ),
+    "bulk_write array_filters": lambda c: c.bulk_write(
+        [
+            UpdateOne({"_id": 1}, {"$set": {"tags.$[t]": "z"}}, array_filters=[{"t": "x"}]),
+            UpdateMany({"tags": "y"}, {"$set": {"tags.$": "w"}}),
+            UpdateMany({"a": 2}, [{"$set": {"b": "$a"}}]),
+        ]
+    ),
+    "find_one slice": lambda c: c.find_one({"_id": 1}, {"tags": {"$slice": 1}}),
+    "find_one element": lambda c: c.find_one({"tags": "y", "_id": 1}, {"tags.$": 1}),
+    "find_one computed": lambda c: c.find_one({"_id": 1}, {"sum": {"$add": ["$a", "$n"]}}),
     "replace_one": lambda c: c.replace_one({"_id": 1}, {"b": 2}),
     "replace_one filter": lambda c: c.replace_one({"a": 4}, {"b": 2}),
     "replace_one upsert": lambda c: c.replace_one({"_id": 99}, {"b": 2}, upsert=True),
