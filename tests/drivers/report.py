@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from tests.drivers.known import known
 from tests.drivers.results import Difference, Result, differences
 from tests.drivers.world import BARE
 
@@ -54,7 +55,8 @@ def cell(result: Result | None) -> str:
 
 def line(each: Difference) -> str:
     """What is said of one test that ends otherwise."""
-    return f"{each.test}: {each.bare.outcome} -> {each.shadow.outcome} {each.shadow.why or each.bare.why}"
+    why = known(each.test) or each.shadow.why or each.bare.why
+    return f"{each.test}: {each.bare.outcome} -> {each.shadow.outcome} {why}"
 
 
 def reasons(results: Results, phase: str) -> Counter[str]:

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 TEST_SECONDS = 60
 """A test that takes longer has failed; the longest of those that pass takes a third of it."""
 FILE_SECONDS = 900
-TOO_LONG = ("test_numerous_inserts",)
-"""Tests that are left out: one inserts a hundred thousand documents one way, and again another way."""
+TOO_LONG = ("numerous", "batch_splits", "across_batches", "multi_batch")
+"""In the names of tests that are left out: they write a hundred thousand records, or fifty megabytes, each."""
 
 
 def run(file: File, phase: str, postgres: PostgresServer, entities: Iterable[str] = ()) -> Result:
