@@ -55,10 +55,21 @@ _BEFORE = (
 )
 
 _swapped = False
+_DRIVERS: set[type] = set()
+"""The drivers' classes that have stand-ins."""
 
 
 class StandIn(type):
-    """The type of stand-ins: what they subclass is the façade's, what they recognize is the driver's."""
+    """The type of stand-ins: what they subclass is the façade's, what they recognize is the driver's.
+
+    The driver finds them in its own modules too: what it makes of an object of its own stays its own.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        driver: type | None = cls.__dict__.get("_shadow_driver")
+        if driver is not None and args and type(args[0]) in _DRIVERS:
+            return driver(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         driver: type | None = cls.__dict__.get("_shadow_driver")
@@ -87,6 +98,7 @@ def swap() -> None:
             setattr(sys.modules[module], name, _as_it_is(getattr(sys.modules[module], name)))
     for driver, facade, places in list(_pairs()):
         made = _stand_in(driver, facade)
+        _DRIVERS.add(driver)
         for place in places:
             setattr(place, driver.__name__, made)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -20,9 +21,13 @@ class Opened(Protocol):
         """New's cursor; None where legacy answers, through the driver's own cursor."""
 
     @property
-    def observe(self) -> Callable[[Sequence[Any], bool], None] | None:
+    def observe(self) -> Callable[[Sequence[Any], bool], object] | None:
         """Takes what was delivered, in the wire's form, once: at the end, or (False) of a cursor that was given up or
         is longer than is worth keeping. None where nothing is compared."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that new's cursor belongs to."""
 
 
 class Router(Protocol):

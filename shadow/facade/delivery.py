@@ -41,11 +41,11 @@ class Delivery:
         self._op = op
         self._observe = opened.observe
         self._new: Cursor | None = opened.cursor
+        self._loop = opened.loop
         self._ready: list[dict[str, Any]] = []
         self._seen: list[Any] = []
         self._ended = False
         self._busy = False
-        self._loop = asyncio.get_running_loop()
 
     @property
     def open_on_new(self) -> bool:
@@ -110,7 +110,7 @@ class Delivery:
             self._observe(self._seen[:KEPT], complete and len(self._seen) <= KEPT)
 
     def __del__(self) -> None:
-        if self._new is not None and not self._ended and not self._loop.is_closed():
+        if self._new is not None and not self._ended and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_close_later, self._new)
 
 

@@ -8,12 +8,13 @@ from typing import Any, TypeVar, cast
 
 from motor.core import AgnosticClientSession
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.client_session import ClientSession
 
 from shadow.facade.seat import Seat
 
 M = TypeVar("M", bound=Callable[..., Any])
 
-_SESSIONS = (AsyncClientSession, AgnosticClientSession)
+_SESSIONS = (AsyncClientSession, AgnosticClientSession, ClientSession)
 
 
 def session_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -17,6 +17,7 @@ class OpenedOnLegacy:
 
     cursor: Cursor | None = None
     observe = None
+    loop = None
 
 
 class Unrouted:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shadow_adapters.contract import Fence
+from shadow_adapters.postgres.call import Neighbours, no_neighbours
 from shadow_adapters.postgres.engine import Engine
 from shadow_adapters.postgres.pool import Pool
 
@@ -18,6 +20,7 @@ class Opened:
 
     cursor: Any
     observe: Callable[[Sequence[Any], bool], None] | None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
 
 class NewCursor:
@@ -29,11 +32,18 @@ class NewCursor:
         self._first: list[dict[str, Any]] | None = first
 
     @classmethod
-    async def open(cls, pool: Pool, engine: Engine, command: Mapping[str, Any], fence: Fence | None) -> NewCursor:
+    async def open(
+        cls,
+        pool: Pool,
+        engine: Engine,
+        command: Mapping[str, Any],
+        fence: Fence | None,
+        neighbours: Neighbours = no_neighbours,
+    ) -> NewCursor:
         """Open and read the first batch. Raises `NotReadable`, `CommandFailure`, `StoreDown`."""
         async with AsyncExitStack() as stack:
             conn = await stack.enter_async_context(pool.connection())
-            cursor = await engine.open(conn, dict(command), fence)
+            cursor = await engine.open(conn, dict(command), fence, neighbours)
             first = await cursor.batch()
             opened = cls(stack.pop_all(), cursor, first)
             if not first:

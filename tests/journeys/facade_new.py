@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ class OpenedOnNew:
 
     def __init__(self, cursor: Any) -> None:
         self.cursor = cursor
+        self.loop = asyncio.get_running_loop()
         self.delivered: list[tuple[list[Any], bool]] = []
 
     def observe(self, documents: Any, complete: bool) -> None:

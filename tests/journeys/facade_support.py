@@ -20,7 +20,7 @@ class LegacyRouter:
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
-    def begin(self) -> Any:
+    def begin(self, loop: Any = None) -> Any:
         raise AssertionError("only a quiet router is asked")
 
     async def read(self, op: Any) -> Any:
@@ -53,10 +53,11 @@ class BindingRouter(LegacyRouter):
     async def _bound(self, op: Any, target: Any) -> Bound:
         if isinstance(target, Named):
             return Bound((target.id,))
-        cursor = op.driver.collection.find(target.filter, {"_id": 1}, collation=target.collation)
+        chosen = {}
         if isinstance(target, Chosen):
-            cursor = cursor.sort(list((target.sort or {"$natural": 1}).items())).limit(1)
-        ids = tuple([document["_id"] async for document in cursor])
+            chosen = {"sort": list((target.sort or {"$natural": 1}).items()), "limit": 1}
+        cursor = op.driver.collection.find(target.filter, {"_id": 1}, collation=target.collation, **chosen)
+        ids = tuple([document["_id"] for document in await cursor.to_list(None)])
         if ids or not target.upsert:
             return Bound(ids)
         return Bound((), target.upsert_id.id if target.upsert_id else ObjectId(), True)
@@ -72,7 +73,7 @@ class QuietRouter(LegacyRouter):
         self.begun = 0
         self.ended: list[BaseException | None] = []
 
-    def begin(self) -> Any:
+    def begin(self, loop: Any = None) -> Any:
         self.begun += 1
         return self.begun
 

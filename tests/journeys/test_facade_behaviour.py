@@ -12,12 +12,14 @@ import pytest
 
 import shadow.motor
 import shadow.pymongo
+from tests.journeys.facade_awaited import awaited
 from tests.journeys.facade_calls import CALLS, CURSORS, OTHERS, SEED
 from tests.journeys.facade_support import BindingRouter, FakeBinding, LegacyRouter, QuietRouter, bind, outcome, plain
 
 CLIENTS: dict[str, tuple[Any, Any]] = {
     "motor": (motor.motor_asyncio.AsyncIOMotorClient, shadow.motor.AsyncIOMotorClient),
     "pymongo": (pymongo.AsyncMongoClient, shadow.pymongo.AsyncMongoClient),
+    "sync": (pymongo.MongoClient, shadow.pymongo.MongoClient),
 }
 
 
@@ -26,9 +28,10 @@ class Pair:
 
     def __init__(self, shape: str, uri: str, router: Any) -> None:
         bare, facade = CLIENTS[shape]
-        self.clients = bare(uri), facade(uri)
+        clients = bare(uri), facade(uri)
         self.router = router
-        self.binding: FakeBinding = bind(self.clients[1], router)
+        self.binding: FakeBinding = bind(clients[1], router)
+        self.clients = awaited(clients[0]), awaited(clients[1])
         self.bare = self.clients[0].get_default_database()["bare"]
         self.facade = self.clients[1].get_default_database()["routed"]
 
@@ -50,7 +53,7 @@ class Pair:
                 await closing
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
     made = Pair(request.param, mongo_uri, LegacyRouter())
     await made.seed()
@@ -58,7 +61,7 @@ async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[
     await made.close()
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def bound_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
     made = Pair(request.param, mongo_uri, BindingRouter())
     await made.seed()
@@ -66,7 +69,7 @@ async def bound_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIte
     await made.close()
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def quiet_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
     made = Pair(request.param, mongo_uri, QuietRouter())
     await made.seed()

@@ -8,19 +8,30 @@ from typing import Any
 
 import pytest
 
+from shadow.runtime.portal import portal
 from tests.journeys.facade_calls import CALLS, CURSORS, SEED
 from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import outcome, plain
-from tests.journeys.test_facade_behaviour import Pair, both
+from tests.journeys.runtime_support import until
+from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
+    where = _in_portal if request.param == "sync" else _here
+    router = await where(NewRouter.make(postgres_dsn, "routed", "d.routed"))
     made = Pair(request.param, mongo_uri, router)
     yield made
     await made.close()
-    await router.pool.close()
+    await where(router.pool.close())
+
+
+async def _here(coroutine: Any) -> Any:
+    return await coroutine
+
+
+async def _in_portal(coroutine: Any) -> Any:
+    return portal().run(coroutine)
 
 
 async def seed(pair: Pair) -> None:
@@ -56,14 +67,19 @@ async def test_every_cursor_is_the_drivers(pair: Pair) -> None:
 
 
 async def test_what_was_delivered_is_reported_once(pair: Pair) -> None:
+    async def told() -> bool:  # not waited for where the loop is another thread's
+        return bool(pair.router.opened[-1].delivered)
+
     await seed(pair)
     found = await pair.facade.find({}).sort("_id", 1).to_list(None)
     assert len(found) == len(SEED)
+    await until(told, "what was delivered")
     assert [len(documents) for documents, _ in pair.router.opened[-1].delivered] == [len(SEED)]
     assert pair.router.opened[-1].delivered[0][1] is True
     cursor = pair.facade.find({}, batch_size=2).sort("_id", 1)
     assert (await cursor.next())["_id"] == 1
     await cursor.close()
+    await until(told, "what was delivered")
     assert [(len(documents), complete) for documents, complete in pair.router.opened[-1].delivered] == [(2, False)]
 
 

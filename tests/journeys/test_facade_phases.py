@@ -14,6 +14,7 @@ import pytest
 from shadow import runtime
 from shadow.config import load
 from shadow.schema import apply
+from tests.journeys.facade_awaited import awaited
 from tests.journeys.facade_calls import CALLS, CURSORS, OTHERS, SEED
 from tests.journeys.facade_support import outcome, plain
 from tests.journeys.test_facade_behaviour import CLIENTS
@@ -27,7 +28,7 @@ class World:
 
     def __init__(self, shape: str, uri: str) -> None:
         bare, facade = CLIENTS[shape]
-        self.clients = bare(uri), facade(uri)
+        self.clients = awaited(bare(uri)), awaited(facade(uri))
 
     def pair(self, phase: str) -> tuple[Any, Any]:
         bare, facade = (client.get_default_database() for client in self.clients)
@@ -46,7 +47,7 @@ class World:
         await asyncio.to_thread(runtime.uninstall)
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def world(
     request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str, tmp_path: Path
 ) -> AsyncIterator[World]:

@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import InvalidOperation
 
 from tests.journeys.facade_support import LegacyRouter, QuietRouter
-from tests.journeys.test_facade_behaviour import Pair
+from tests.journeys.test_facade_behaviour import CLIENTS, Pair
 
 
 @pytest.fixture(params=[LegacyRouter, QuietRouter])
@@ -16,7 +16,7 @@ def router(request: pytest.FixtureRequest) -> Any:
     return request.param()
 
 
-@pytest.fixture(params=["motor", "pymongo"])
+@pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str, router: Any) -> Any:
     made = Pair(request.param, mongo_uri, router)
     await made.seed()

@@ -32,10 +32,13 @@ def holds(code: str, *, run: bool = False, folder: Path | None = None) -> None:
 ROUTED = """
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 import motor.motor_asyncio as m, pymongo, shadow.motor, shadow.pymongo
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
 assert m.AsyncIOMotorClient is AsyncIOMotorClient and issubclass(AsyncIOMotorClient, shadow.motor.AsyncIOMotorClient)
 assert pymongo.AsyncMongoClient is AsyncMongoClient and issubclass(AsyncMongoClient, shadow.pymongo.AsyncMongoClient)
+assert pymongo.MongoClient is pymongo.mongo_client.MongoClient is MongoClient
+assert issubclass(MongoClient, shadow.pymongo.MongoClient) and issubclass(Database, shadow.pymongo.Database)
 """
 
 
@@ -68,6 +71,37 @@ async def main():
     direct = AsyncMongoClient(connect=False)
     assert isinstance(direct["app"], AsyncDatabase) and isinstance(direct.get_database("app"), AsyncDatabase)
     assert isinstance(AsyncDatabase(direct, "app"), shadow.pymongo.AsyncDatabase)
+    sync = MongoClient(connect=False)
+    assert isinstance(sync["app"], Database) and isinstance(sync, MongoClient) and not isinstance(sync, Database)
+    assert isinstance(Database(sync, "app"), shadow.pymongo.Database)
+    with sync.start_session() as session:
+        assert isinstance(session, pymongo.client_session.ClientSession)
+asyncio.run(main())
+"""
+    )
+
+
+def test_what_a_driver_makes_of_its_own_objects_stays_its_own() -> None:
+    holds(
+        f"""
+import shadow; shadow.install()
+{ROUTED}
+import asyncio
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from shadow.facade.plain import plain_database
+from shadow.stores import AsyncMongoClient as own
+aware = CodecOptions(tz_aware=True)
+async def main():
+    for client in (AsyncIOMotorClient(connect=False), AsyncMongoClient(connect=False), MongoClient(connect=False)):
+        plain = plain_database(client, "app")["things"]
+        assert type(plain.with_options(codec_options=aware)) is type(plain), type(plain)
+        assert type(plain.find()) is type(plain.find().clone())
+    delegate = AsyncIOMotorClient(connect=False).delegate["app"]["things"].with_options(codec_options=aware)
+    assert type(delegate) is Collection.__mro__[2] and isinstance(delegate, Collection)
+    other = own(connect=False)["app"]["things"]
+    assert type(other.with_options(codec_options=aware)) is type(other)
 asyncio.run(main())
 """
     )
