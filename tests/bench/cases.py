@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -33,6 +34,7 @@ def cases(world: World) -> Iterator[Case]:
     yield _update(world, "read_new")
     yield _find(world, "write_new")
     yield _update(world, "write_new")
+    yield from _synchronous(world)
     yield from _against_sql(world)
 
 
@@ -66,6 +68,23 @@ def _insert(world: World, phase: str) -> Case:
         lambda n: shadow.insert_one(record(n) | {"_id": ObjectId()}),
         partial(world.drained, phase),
     )
+
+
+def _synchronous(world: World) -> Iterator[Case]:
+    """Synchronous PyMongo: the caller's own thread in ``legacy``, a loop thread that it waits for in every other."""
+    for phase in ("legacy", "dual_write", "read_new", "write_new"):
+        yield _at_once(_find(replace(world, bare=world.bare_sync, shadow=world.shadow_sync), phase))
+        yield _at_once(_update(replace(world, bare=world.bare_sync, shadow=world.shadow_sync), phase))
+
+
+def _at_once(case: Case) -> Case:
+    def awaited(call: Any) -> Any:
+        async def made(n: int) -> Any:
+            return call(n)
+
+        return made
+
+    return replace(case, name=f"{case.name} sync", bare=awaited(case.bare), shadow=awaited(case.shadow))
 
 
 def _behind_a_row(world: World) -> Case:

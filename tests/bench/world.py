@@ -17,11 +17,12 @@ from typing import Any
 
 import asyncpg
 from pymongo import AsyncMongoClient as DriverClient
+from pymongo import MongoClient as SyncDriverClient
 
 from shadow import runtime
 from shadow.config import load
 from shadow.embedded import embedded_mongo, embedded_postgres
-from shadow.pymongo import AsyncMongoClient
+from shadow.pymongo import AsyncMongoClient, MongoClient
 from shadow.schema import apply
 
 PHASES = ("legacy", "dual_write", "shadow_read", "read_new", "write_new", "new")
@@ -34,6 +35,8 @@ class World:
 
     bare: Any  # the driver's own client
     shadow: Any  # the façade's
+    bare_sync: Any  # both again, of synchronous calls
+    shadow_sync: Any
     postgres: Any  # a bare asyncpg connection
     quick: Any  # another, whose commits do not wait for the disk, as marks do not
     runtime: runtime.Runtime
@@ -62,11 +65,16 @@ async def world(folder: Path) -> AsyncIterator[World]:
         bare: Any = DriverClient(mongo.uri)
         await _fill(bare, conn)
         shadow = AsyncMongoClient(mongo.uri)
+        bare_sync: Any = SyncDriverClient(mongo.uri)
+        shadow_sync = MongoClient(mongo.uri)
         for phase in PHASES:
             await shadow.bench[phase].find_one({"_id": "k0"})
+            shadow_sync.bench[phase].find_one({"_id": "k0"})
         quick = await asyncpg.connect(postgres.dsn, server_settings={"synchronous_commit": "off", "jit": "off"})
-        yield World(bare, shadow, conn, quick, runtime.current())
+        yield World(bare, shadow, bare_sync, shadow_sync, conn, quick, runtime.current())
         await quick.close()
+        bare_sync.close()
+        shadow_sync.close()
         await shadow.close()
         await bare.close()
         await asyncio.to_thread(runtime.uninstall)
