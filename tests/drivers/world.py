@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -75,11 +75,12 @@ VALUES ($1, $2, CASE WHEN $2 IN ('legacy', 'new') THEN 'none' ELSE 'done' END, n
 
 @contextmanager
 def database(server: PostgresServer) -> Iterator[Postgres]:
-    """A fresh database, dropped in the end."""
+    """A fresh database, dropped in the end where that is possible: the server goes too."""
     name = f"drivers_{uuid.uuid4().hex[:12]}"
     asyncio.run(_administer(server, f"CREATE DATABASE {name}"))
     yield Postgres(server.dsn_for(name))
-    asyncio.run(_administer(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    with suppress(asyncpg.ObjectInUseError):  # what was killed may take longer to end than PostgreSQL waits
+        asyncio.run(_administer(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _administer(server: PostgresServer, statement: str) -> None:
