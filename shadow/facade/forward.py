@@ -21,7 +21,9 @@ def session_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The session among a call's arguments, if any."""
     session = kwargs.get("session")
     if session is None:
-        session = next((arg for arg in args if isinstance(arg, _SESSIONS)), None)
+        for arg in args:
+            if isinstance(arg, _SESSIONS):
+                return arg
     return session
 
 

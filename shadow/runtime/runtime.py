@@ -144,7 +144,7 @@ class Binding:
         """The collection's router, None if it is not configured."""
         where = (database, collection)
         if where not in self._routers:
-            self._routers[where] = current().router(database, collection)
+            self._routers.setdefault(where, current().router(database, collection))  # as another thread may, now
         return self._routers[where]
 
     def unit(self, driver_session: Any) -> TransactionUnit:

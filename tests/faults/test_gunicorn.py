@@ -1,4 +1,5 @@
-"""An application under gunicorn, preloaded, with two workers and two event loops in each, through fences and back."""
+"""Applications under gunicorn, preloaded, with two workers, through fences and back: one with two event loops in each
+worker, one whose calls are synchronous, from several threads at once."""
 
 from __future__ import annotations
 
@@ -81,13 +82,13 @@ class Served:
 
 
 @asynccontextmanager
-async def gunicorn(site: Site) -> AsyncIterator[Served]:
+async def gunicorn(site: Site, application: str, *options: str) -> AsyncIterator[Served]:
     """gunicorn with two preloaded workers, once both have answered."""
     port, errors = free_port(), site.folder / "gunicorn.log"
     with errors.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gunicorn", "--preload", "--workers=2", f"--bind=127.0.0.1:{port}"),
-            "tests.faults.gunicorn_app:app",
+            *(sys.executable, "-m", "gunicorn", "--preload", "--workers=2", f"--bind=127.0.0.1:{port}", *options),
+            f"tests.faults.{application}:app",
             stdout=log,
             stderr=log,
             env={**environment(), "SHADOW_CONFIG": str(site.config), "LEDGERS": str(site.folder)},
@@ -118,9 +119,17 @@ async def processes(site: Site) -> list[dict[str, Any]]:
     return found
 
 
-async def test_two_preloaded_workers_write_through_fences_and_say_goodbye(site: Site) -> None:
-    async with gunicorn(site) as served:
-        traffic = asyncio.create_task(served.requests())
+@pytest.mark.parametrize(
+    ("application", "options", "at_once"),
+    [("gunicorn_app", (), 1), ("gunicorn_threads_app", ("--threads=4",), 6)],
+    ids=["loops", "threads"],
+)
+@pytest.mark.timeout(400)
+async def test_two_preloaded_workers_write_through_fences_and_say_goodbye(
+    site: Site, application: str, options: tuple[str, ...], at_once: int
+) -> None:
+    async with gunicorn(site, application, *options) as served:
+        traffic = asyncio.gather(*(served.requests() for _ in range(at_once)))
         for phase in THERE_AND_BACK:
             if phase == "write_new":
                 await site.told("verify", ENTITY)
