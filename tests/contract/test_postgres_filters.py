@@ -108,6 +108,21 @@ def documents() -> list[dict[str, Any]]:
 
 
 DOCUMENTS = documents()
+INDEXES: list[dict[str, Any]] = [
+    {"key": {"level": 1}},
+    {"key": {"level": -1, "_id": 1}},
+    {"key": {"name": -1, "level": 1}},
+    {"key": {"meta.created": 1}},
+    {"key": {"tags": 1, "active": -1}},
+    {"key": {"active": -1, "big": 1}},
+    {"key": {"data.k": -1, "data.j": 1}},
+    {"key": {"data.0": 1}},
+    {"key": {"extra": -1}, "sparse": True},
+    {"key": {"ratio": 1}, "partialFilterExpression": {"ratio": {"$gt": 0}}},
+    {"key": {"price": 1, "big": 1}, "partialFilterExpression": {"price": {"$exists": True}}},
+]
+STORES = [*((kind, False) for kind in KINDS), ("documents", True)]
+"""Layouts, and whether there are indexes."""
 
 operands = st.one_of(st.sampled_from(VALUES), st.integers(-3, 3), st.floats(-3, 3), st.text(max_size=2).map(str))
 conditions = st.one_of(
@@ -139,18 +154,19 @@ def expected(filter: dict[str, Any]) -> list[str]:
     return [document["_id"] for document in DOCUMENTS if matcher.matches(document)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_no_comparison_misses_a_document(kind: str, postgres_dsn: str) -> None:
+@pytest.mark.parametrize(("kind", "indexed"), STORES)
+async def test_no_comparison_misses_a_document(kind: str, indexed: bool, postgres_dsn: str) -> None:
     async with open_store(postgres_dsn, kind) as store:
         await _fill(store)
+        await _index(store, indexed)
         for path in PATHS + ODD_PATHS:
             for operator in ("$eq", "$gt", "$gte", "$lt", "$lte"):
                 for value in VALUES:
                     await _same(store, {path: {operator: value}})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_no_filter_misses_a_document(kind: str, postgres_dsn: str) -> None:
+@pytest.mark.parametrize(("kind", "indexed"), STORES)
+async def test_no_filter_misses_a_document(kind: str, indexed: bool, postgres_dsn: str) -> None:
     seen: list[dict[str, Any]] = []
 
     @settings(max_examples=250, deadline=None, database=None)
@@ -160,6 +176,7 @@ async def test_no_filter_misses_a_document(kind: str, postgres_dsn: str) -> None
 
     collect()
     async with open_store(postgres_dsn, kind) as store:
+        await _index(store, indexed)
         await _fill(store)
         for filter in seen:
             await _same(store, filter)
@@ -170,6 +187,10 @@ SORTED_FILTERS: list[dict[str, Any]] = [
     {"level": {"$exists": True}},
     {"$nor": [{"name": "b"}]},
     {"meta": {"$ne": 5}, "active": None},
+    {"level": {"$gte": 1}},
+    {"level": {"$gt": 0, "$lt": 2**53}, "big": None},
+    {"active": {"$in": [True, False]}, "level": None},
+    {"extra": "a", "name": None},
 ]
 SORTS: list[dict[str, int]] = [
     {"level": 1, "_id": 1},
@@ -182,21 +203,19 @@ SORTS: list[dict[str, int]] = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "indexed"), STORES)
 @pytest.mark.parametrize("sort", SORTS, ids=str)
-async def test_the_first_in_order_are_the_first(sort: dict[str, int], kind: str, postgres_dsn: str) -> None:
+async def test_the_first_in_order_are_the_first(
+    sort: dict[str, int], kind: str, indexed: bool, postgres_dsn: str
+) -> None:
     """However much of the order SQL knows, the documents come as BSON orders them."""
     async with open_store(postgres_dsn, kind) as store:
+        await _index(store, indexed)
         await _fill(store)
-        for filter in (
-            {},
-            {"level": {"$exists": True}},
-            {"$nor": [{"name": "b"}]},
-            {"meta": {"$ne": 5}, "active": None},
-        ):
+        for filter in SORTED_FILTERS:
             matching = [d for d in DOCUMENTS if compile_filter(filter).matches(d)]
             ordered = [document["_id"] for document in sort_documents(matching, sort)]
-            for skip, limit in ((0, 1), (0, 40), (7, 20), (len(ordered) - 3, 50), (0, 0)):
+            for skip, limit in ((0, 1), (0, 40), (7, 20), (max(0, len(ordered) - 3), 50), (0, 0)):
                 found = await store.find(filter, sort=sort, skip=skip, limit=limit)
                 assert [d["_id"] for d in found] == ordered[skip : skip + limit if limit else None], (filter, skip)
             query = {"findAndModify": ENTITY, "query": filter, "sort": sort, "update": {"$set": {"extra": 1}}}
@@ -208,6 +227,13 @@ async def test_the_first_in_order_are_the_first(sort: dict[str, int], kind: str,
 async def _fill(store: Store) -> None:
     reply = await store.insert(*DOCUMENTS)
     assert reply == {"n": len(DOCUMENTS), "ok": 1.0}
+
+
+async def _index(store: Store, indexed: bool) -> None:
+    if indexed:
+        specs = [{**spec, "name": str(number)} for number, spec in enumerate(INDEXES)]
+        reply = await store.run({"createIndexes": ENTITY, "indexes": specs})
+        assert reply.get("numIndexesAfter") == len(INDEXES) + 1, reply
 
 
 async def _same(store: Store, filter: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Unique indexes of the documents layout: exact, whoever writes and however."""
+"""Indexes of the documents layout: exact, whoever writes and however; used by the queries that can."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 
 import asyncpg
 import pytest
+from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.codec import encode
-from shadow_adapters.failures import Refused
+from shadow_adapters.failures import Refused, StoreError
+from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.engine import Engine
+from shadow_adapters.postgres.layouts.documents import IndexesChanged
+from shadow_adapters.postgres.query import compile_query
+from shadow_adapters.postgres.statements import select_ordered_sql, select_sql
 from tests.contract.postgres_stores import ENTITY, NAMESPACE, Store, new_layout, open_store
 
 
@@ -155,17 +160,119 @@ async def test_concurrent_writers_leave_one_holder(store: Store) -> None:
 
 
 async def test_what_indexes_are_not_served_is_said(store: Store) -> None:
-    reply = await store.run(index("a", partialFilterExpression={"b": 1}))
-    assert (reply["code"], reply["unsupported"]) == (72, "createIndexes.indexes partialFilterExpression")
+    reply = await store.run(index("a", collation={"locale": "en"}))
+    assert (reply["code"], reply["unsupported"]) == (72, "createIndexes.indexes collation")
     command = {"createIndexes": ENTITY, "indexes": [{"key": {"a": "text"}, "name": "t"}]}
     assert (await store.run(command))["unsupported"] == "index text"
 
 
-async def test_a_plain_index_is_used(store: Store) -> None:
-    await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a_1"}]})
-    await store.insert(*({"_id": i, "a": i} for i in range(2000)))
-    await store.conn.execute(f"ANALYZE {store.layout.table}")
-    sql = f"EXPLAIN SELECT * FROM {store.layout.table} AS t WHERE t.q @> '{{\"a\": [7]}}'::jsonb"
-    plan = " ".join(row[0] for row in await store.conn.fetch(sql))
-    assert "Bitmap Index Scan" in plan
-    assert await store.find({"a": 7}) == [{"_id": 7, "a": 7}]
+async def test_a_partial_index_is_unique_among_its_documents(store: Store) -> None:
+    await store.run(index("a", partialFilterExpression={"live": True}))
+    await store.insert({"_id": 1, "a": 1, "live": True}, {"_id": 2, "a": 1}, {"_id": 3, "a": 1})
+    assert (await store.insert({"_id": 4, "a": 1, "live": True}))["writeErrors"][0]["code"] == 11000
+    assert (await store.run(set_(2, {"live": True})))["writeErrors"][0]["code"] == 11000
+    await store.run(set_(1, {"live": False}))
+    assert (await store.run(set_(2, {"live": True})))["nModified"] == 1
+
+
+async def test_elements_of_one_array_are_indexed_together(store: Store) -> None:
+    await store.run(index("a.b", "a.c"))
+    both = [{"b": 1, "c": 2}, {"b": 3, "c": 4}]
+    await store.insert({"_id": 1, "a": both}, {"_id": 2, "a": [{"b": 1, "c": 4}]})
+    assert (await store.insert({"_id": 3, "a": {"b": 3, "c": 4}}))["writeErrors"][0]["code"] == 11000
+    assert [d["_id"] for d in await store.find({"a.b": 1, "a.c": 4}, sort={"_id": 1})] == [1, 2]
+    refused = await store.insert({"_id": 4, "a": {"b": [1], "c": [2]}})
+    assert refused["writeErrors"][0]["code"] in (121, 171)
+
+
+_FILLED = [{"_id": i, "a": i % 50, "b": [i, -i] if i % 7 == 0 else i, "c": "x" * (i % 3) * 600} for i in range(2000)]
+
+
+@pytest.mark.parametrize(
+    ("filter", "sort", "name"),
+    [
+        ({"a": 7}, None, "a_b"),
+        ({"a": {"$in": [7, 8]}, "b": {"$gt": 3, "$lt": 99}}, None, "a_b"),
+        ({"$and": [{"a": 7}, {"b": {"$lte": 500}}]}, {"b": -1}, "a_b"),
+        ({"a": {"$gte": 49}}, {"a": 1, "b": 1}, "a_b"),
+        ({"$or": [{"a": 1}, {"b": {"$lt": -1990}}]}, None, "a_b, b"),
+        ({"c": "x" * 1200}, {"_id": 1}, "c"),
+        ({"c": {"$gt": "x" * 1100}}, {"c": -1, "_id": -1}, "c"),
+        ({}, {"b": -1, "_id": -1}, "b"),
+    ],
+    ids=str,
+)
+async def test_an_index_is_used_and_changes_no_answer(
+    store: Store, filter: dict[str, Any], sort: dict[str, int] | None, name: str
+) -> None:
+    options = {"sort": sort} if sort else {}
+    await store.insert(*_FILLED)
+    found = await store.find(filter, **options)
+    specs = [{"key": {"a": 1, "b": 1}, "name": "a_b"}, {"key": {"b": 1}, "name": "b"}, {"key": {"c": -1}, "name": "c"}]
+    await store.run({"createIndexes": ENTITY, "indexes": specs})
+    await store.conn.execute("ANALYZE")
+    call = Call(store.conn, store.layout, "", None, DatetimeMS(0))
+    await store.layout.prepare(store.conn)
+    query = compile_query(call, Gate("true", (), StoreError), filter, sort=sort, limit=5)
+    assert query.index == name
+    again = await store.find(filter, **options)
+    assert found
+    assert sorted(found, key=lambda d: d["_id"]) == sorted(again, key=lambda d: d["_id"])
+    if sort:
+        assert [document["_id"] for document in again] == [document["_id"] for document in found]
+        for limit in (1, 3, 500):
+            assert (await store.find(filter, **options, limit=limit, skip=2)) == found[2 : limit + 2]
+
+
+@pytest.mark.parametrize("sort", [None, {"a": 1}], ids=str)
+async def test_a_short_answer_by_an_index_reads_few_rows(store: Store, sort: dict[str, int] | None) -> None:
+    await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a"}]})
+    await store.insert(*({"_id": i, "a": i, "more": "x" * 900} for i in range(5000)))
+    await store.conn.execute("ANALYZE")
+    call = Call(store.conn, store.layout, "", None, DatetimeMS(0))
+    gate = Gate("true", (), StoreError)
+    query = compile_query(call, gate, {"a": {"$gte": 4900}}, sort=sort, limit=5)
+    sql = (
+        select_sql(call, gate, query.condition)
+        if query.fields is None
+        else select_ordered_sql(call, gate, query.condition, query.fields, "5")
+    )
+    plan = " ".join(row[0] for row in await store.conn.fetch(f"EXPLAIN {sql}", *query.args.values))
+    assert "Seq Scan" not in plan, plan
+
+
+async def test_dropped_indexes_are_not_looked_into(store: Store) -> None:
+    other = Store(Engine(ENTITY, NAMESPACE, new_layout("documents")), store.conn, store.pool)
+    await store.run(index("a"))
+    await store.insert({"_id": 1, "a": 1})
+    assert await other.find({"a": 1}) == [{"_id": 1, "a": 1}]  # it knows the index now
+    listed = await store.run({"listIndexes": ENTITY})
+    assert [spec["name"] for spec in listed["cursor"]["firstBatch"]] == ["_id_", "i"]
+    assert (await store.run({"dropIndexes": ENTITY, "index": "i"}))["nIndexesWas"] == 2
+    assert await other.find({"a": 1}) == [{"_id": 1, "a": 1}]
+    assert (await other.insert({"_id": 2, "a": 1}))["n"] == 1
+    assert (await store.run({"dropIndexes": ENTITY, "index": "i"}))["code"] == 27
+    assert (await store.run({"dropIndexes": ENTITY, "index": "_id_"}))["code"] == 72
+    assert await store.conn.fetchval(f"SELECT count(*) FROM {store.layout.term_table}") == 0
+
+
+async def test_a_cursor_by_a_dropped_index_is_told(store: Store) -> None:
+    other = Store(Engine(ENTITY, NAMESPACE, new_layout("documents")), store.conn, store.pool)
+    await store.run(index("a"))
+    await other.find({"a": 1})
+    await store.run({"dropIndexes": ENTITY, "index": "*"})
+    cursor = await other.engine.open(store.conn, {"find": ENTITY, "filter": {"a": 1}})
+    with pytest.raises(IndexesChanged):
+        await cursor.batch()
+    await cursor.close()
+
+
+async def test_a_new_index_is_not_taken_for_one_that_is_gone(store: Store) -> None:
+    other = Store(Engine(ENTITY, NAMESPACE, new_layout("documents")), store.conn, store.pool)
+    await store.run(index("a"))
+    await other.insert({"_id": 1, "a": 1, "b": 1})
+    await store.run({"dropIndexes": ENTITY, "index": ["i"]})
+    await store.run(index("b"))
+    assert (await other.insert({"_id": 2, "a": 1, "b": 2}))["n"] == 1
+    assert (await other.insert({"_id": 3, "a": 3, "b": 1}))["writeErrors"][0]["keyPattern"] == {"b": 1}
+    assert await other.find({"b": 2}) == [{"_id": 2, "a": 1, "b": 2}]

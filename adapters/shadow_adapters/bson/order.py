@@ -10,20 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.keys import TAG_NULL, TAG_UNDEFINED, encode, invert
 from shadow_adapters.bson.paths import MISSING, as_document, is_index
 from shadow_adapters.failures import CommandFailure
+
+Key = Callable[[Any], bytes]
+"""From a value to a byte key that is in order."""
 
 Sort = Mapping[str, Any] | Sequence[tuple[str, Any]]
 """Field paths and directions (1 or -1), the first the most significant."""
 
 
-class _Known(bytes):
-    """A key that stands in the place of a value."""
+class _EmptyArray(list[Any]):
+    """Told apart from an empty array that is an element of another one."""
 
+
+EMPTY_ARRAY: Final = _EmptyArray()
+"""In a row of values: the path ends at an array without elements."""
 
 _NULL: Final = bytes((TAG_NULL,))
-_EMPTY_ARRAY: Final = _Known((TAG_UNDEFINED,))
+_EMPTY_ARRAY_KEY: Final = bytes((TAG_UNDEFINED,))  # as MongoDB indexes it; equal to nothing else
 
 
 def compare(a: Any, b: Any) -> int:
@@ -33,11 +40,10 @@ def compare(a: Any, b: Any) -> int:
 
 
 def sort_documents(
-    documents: Iterable[dict[str, Any]], spec: Sort, collation: Mapping[str, Any] | None = None
+    documents: Iterable[dict[str, Any]], spec: Sort, collation: Collation = SIMPLE
 ) -> list[dict[str, Any]]:
     """The documents in order; equal ones stay as they came. Raises `CommandFailure` as `compile_sort` does."""
-    check_collation(collation)
-    return sorted(documents, key=compile_sort(spec))
+    return sorted(documents, key=compile_sort(spec, collation))
 
 
 def sort_key(document: Mapping[str, Any], spec: Sort) -> bytes:
@@ -45,18 +51,14 @@ def sort_key(document: Mapping[str, Any], spec: Sort) -> bytes:
     return compile_sort(spec)(document)
 
 
-def check_collation(collation: Mapping[str, Any] | None) -> None:
-    """Raises `CommandFailure` for any collation but the simple one."""
-    if collation is not None and dict(collation) != {"locale": "simple"}:
-        raise CommandFailure(2, "collation is not served, but for {locale: 'simple'}", unsupported="collation")
-
-
-def compile_sort(spec: Sort) -> Callable[[Mapping[str, Any]], bytes]:
-    """The function from a document to its sort key.
+def compile_sort(spec: Sort, collation: Collation = SIMPLE) -> Callable[[Mapping[str, Any]], bytes]:
+    """The function from a document to its sort key; texts are in the order of the collation.
 
     Raises `CommandFailure` 15974 or 15975 for a bad direction, with ``unsupported`` for ``$meta`` and ``$natural``. The
-    function raises it (2) for a document with arrays on two of the paths.
+    function raises it (2) for a document with arrays on two of the paths, and for a text that the collation cannot tell
+    the order of.
     """
+    encode_one = collation.order
     pairs = list(spec.items() if isinstance(spec, Mapping) else spec)
     descending = [_descends(name, direction) for name, direction in pairs]
     paths = [tuple(name.split(".")) for name, _ in pairs]
@@ -66,23 +68,22 @@ def compile_sort(spec: Sort) -> Callable[[Mapping[str, Any]], bytes]:
 
     def key(document: Mapping[str, Any]) -> bytes:
         if plain:
-            found = _plain_key(document, fields)
+            found = _plain_key(document, fields, encode_one)
             if found is not None:
                 return found
-        rows = _rows([(document, path) for path in paths])
-        return min(_row_key(row, descending) for row in rows)
+        return min(row_key(row, descending, encode_one) for row in value_rows(document, paths))
 
     return key
 
 
-def _plain_key(document: Mapping[str, Any], fields: list[tuple[str, bool]]) -> bytes | None:
+def _plain_key(document: Mapping[str, Any], fields: list[tuple[str, bool]], encode_one: Key) -> bytes | None:
     """The sort key by fields of the document itself; None where one of them is an array."""
     parts = []
     for name, down in fields:
         value = document.get(name)  # missing sorts as null does
         if isinstance(value, list):
             return None
-        parts.append(invert(encode(value)) if down else encode(value))
+        parts.append(invert(encode_one(value)) if down else encode_one(value))
     return b"".join(parts)
 
 
@@ -97,8 +98,19 @@ def _descends(name: str, direction: Any) -> bool:
     return direction == -1
 
 
-def _row_key(row: list[bytes], descending: list[bool]) -> bytes:
-    return b"".join([invert(key) if down else key for key, down in zip(row, descending, strict=True)])
+def value_rows(document: Mapping[str, Any], paths: Sequence[tuple[str, ...]]) -> Iterator[list[Any]]:
+    """Every row of the values that the paths come to: one for each element of an array on the way.
+
+    A value may be `MISSING` or `EMPTY_ARRAY`. Raises `CommandFailure` 2 where two paths lead through arrays that are
+    not the same.
+    """
+    return _rows([(document, path) for path in paths])
+
+
+def row_key(row: Sequence[Any], descending: Sequence[bool], encode_one: Key = encode) -> bytes:
+    """The byte key of a row of values, inverted where descending."""
+    keys = [_key(value, encode_one) for value in row]
+    return b"".join([invert(key) if down else key for key, down in zip(keys, descending, strict=True)])
 
 
 class _AtArray:
@@ -111,38 +123,38 @@ class _AtArray:
         self.rest = rest
 
 
-def _rows(fields: list[tuple[Any, tuple[str, ...]]]) -> Iterator[list[bytes]]:
-    """Every row of keys that the fields' values give. A field is where its path starts, and the path."""
+def _rows(fields: list[tuple[Any, tuple[str, ...]]]) -> Iterator[list[Any]]:
+    """Every row of the fields' values. A field is where its path starts, and the path."""
     reached = [_walk(start, path) for start, path in fields]
     arrays = [field for field in reached if isinstance(field, _AtArray)]
     if not arrays:
-        yield [_key(field) for field in reached]
+        yield reached
         return
     array = arrays[0].array
     if any(other.array is not array for other in arrays):
         raise CommandFailure(2, "cannot sort with keys that are parallel arrays")
-    for element in array or [_EMPTY_ARRAY]:
+    for element in array or [EMPTY_ARRAY]:
         yield from _element_rows(reached, element)
 
 
-def _element_rows(reached: list[Any], element: Any) -> Iterator[list[bytes]]:
+def _element_rows(reached: list[Any], element: Any) -> Iterator[list[Any]]:
     """Rows of one element: a field that ends at the array is the element, the others go on inside it."""
     inner: list[tuple[Any, tuple[str, ...]]] = []
-    ended: dict[int, bytes] = {}
+    ended: dict[int, Any] = {}
     for position, field in enumerate(reached):
         if isinstance(field, _AtArray) and field.rest:
             inner.append((element, field.rest))
         else:
-            ended[position] = _key(element if isinstance(field, _AtArray) else field)
+            ended[position] = element if isinstance(field, _AtArray) else field
     for row in _rows(inner):
         rest = iter(row)
         yield [ended[position] if position in ended else next(rest) for position in range(len(reached))]
 
 
-def _key(value: Any) -> bytes:
+def _key(value: Any, encode_one: Key) -> bytes:
     if value is MISSING:
         return _NULL
-    return value if isinstance(value, _Known) else encode(value)
+    return _EMPTY_ARRAY_KEY if value is EMPTY_ARRAY else encode_one(value)
 
 
 def _walk(start: Any, path: tuple[str, ...]) -> Any:

@@ -19,6 +19,8 @@ from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, EpochMoved, NotReadable, Refused, StoreError
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
+from shadow_adapters.postgres.layouts.documents import IndexesChanged
+from shadow_adapters.postgres.layouts.terms import GONE
 from shadow_adapters.postgres.pool import Connection
 
 WRITE_CONFLICT = 112
@@ -108,6 +110,9 @@ class Call:
 
     def failure(self, error: Exception, *, writing: bool) -> Exception:
         """What to raise for an error of a statement."""
+        if isinstance(error, asyncpg.PostgresError) and error.sqlstate == GONE:
+            self.layout.forget()
+            return IndexesChanged(f"an index of entity {self.layout.entity} is gone; the next try knows it")
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _CONFLICTS:
             labels = {"errorLabels": ["TransientTransactionError"]} if self.conn.is_in_transaction() else {}
             return CommandFailure(WRITE_CONFLICT, "Write conflict during plan execution: retry", details=labels)

@@ -16,12 +16,14 @@ from shadow_adapters.postgres.commands.count import count
 from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
 from shadow_adapters.postgres.commands.distinct import distinct
+from shadow_adapters.postgres.commands.drop_indexes import drop_indexes, list_indexes
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
 from shadow_adapters.postgres.commands.update import update
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
+from shadow_adapters.postgres.layouts.documents import IndexesChanged
 from shadow_adapters.postgres.pool import Connection
 from shadow_adapters.postgres.replies import Reply, failed
 from shadow_adapters.postgres.statements import find_record_sql
@@ -29,7 +31,13 @@ from shadow_adapters.postgres.statements import find_record_sql
 Cursor = FindCursor | AggregateCursor
 Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
 
-READS: Final[dict[str, Handler]] = {"find": find, "aggregate": aggregate, "count": count, "distinct": distinct}
+READS: Final[dict[str, Handler]] = {
+    "find": find,
+    "aggregate": aggregate,
+    "count": count,
+    "distinct": distinct,
+    "listIndexes": list_indexes,
+}
 WRITES: Final[dict[str, Handler]] = {
     "insert": insert,
     "update": update,
@@ -37,6 +45,7 @@ WRITES: Final[dict[str, Handler]] = {
     "findAndModify": find_and_modify,
     "findandmodify": find_and_modify,
     "createIndexes": create_indexes,
+    "dropIndexes": drop_indexes,
 }
 COMMANDS: Final = READS | WRITES
 
@@ -82,7 +91,12 @@ class Engine:
         try:
             if handler is None:
                 raise CommandFailure(59, f"no such command: '{name}'", unsupported=name)
-            return await handler(await self._call(conn, fence, now, neighbours), command)
+            try:
+                return await handler(await self._call(conn, fence, now, neighbours), command)
+            except IndexesChanged:
+                if name not in READS or conn.is_in_transaction():
+                    raise
+                return await handler(await self._call(conn, fence, now, neighbours), command)
         except CommandFailure as failure:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT

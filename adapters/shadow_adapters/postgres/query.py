@@ -42,7 +42,7 @@ class Query:
     """A compiled filter with sort, skip and limit (0: none).
 
     ``order`` is the sort as SQL, where SQL can do it. ``fields``: the sort as SQL, but for some rows. ``named``: the
-    filter is one ``_id`` and nothing else.
+    filter is one ``_id`` and nothing else. ``index``: the index that serves it.
     """
 
     condition: Condition
@@ -54,6 +54,7 @@ class Query:
     limit: int = 0
     named: bool = False
     fields: FieldOrder | None = None
+    index: str | None = None
 
     @property
     def pushed(self) -> bool:
@@ -92,11 +93,15 @@ def compile_query(
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
     matcher = compile_filter(filter, {"NOW": call.now} if variables is None else variables)
     condition = where(filter, call.layout.resolver, args)
-    if not sort:
-        return Query(condition, args, matcher, skip=skip, limit=limit)
-    key, order = compile_sort(sort), _order(call, sort)
-    fields = call.layout.resolver.field_order(sort) if order is None else None
-    return Query(condition, args, matcher, key, order, skip, limit, fields=fields)
+    key, order = (compile_sort(sort), _order(call, sort)) if sort else (None, None)
+    access = call.layout.access(filter, sort if order is None else None, args)
+    fields = call.layout.resolver.field_order(sort) if sort and order is None else None
+    if access is not None:
+        fields = access.order or fields
+        if access.condition is not None:
+            condition = Condition(f"{access.condition.sql} AND ({condition.sql})", condition.exact)
+    index = access.name if access is not None else None
+    return Query(condition, args, matcher, key, order, skip, limit, fields=fields, index=index)
 
 
 def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
@@ -141,16 +146,25 @@ async def first_match(call: Call, gate: Gate, query: Query) -> Match | None:
     probed = await _probe(call, gate, query)
     if probed is not None:
         return probed[0] if probed else None
+    if query.fields is not None:
+        return await _first(ordered_rows(call, gate, query))
+    if query.sort is None or query.order is not None:
+        return await _first(matching_rows(call, gate, query))
     best: tuple[bytes, Match] | None = None
     async with aclosing(matching_rows(call, gate, query)) as stream:
         async for pairs in stream:
-            if query.sort is None or query.order is not None:
-                return pairs[0]
             for pair in pairs:
                 key = query.sort(pair[1])
                 if best is None or key < best[0]:
                     best = key, pair
     return best[1] if best else None
+
+
+async def _first(batches: AsyncGenerator[list[Match]]) -> Match | None:
+    async with aclosing(batches) as stream:
+        async for pairs in stream:
+            return pairs[0]
+    return None
 
 
 async def _probe(call: Call, gate: Gate, query: Query) -> list[Match] | None:
@@ -171,15 +185,18 @@ async def _probe_ordered(call: Call, gate: Gate, query: Query, sort: SortKey) ->
     """`_probe` for an order that misplaces some rows: those are all fetched, and put in their places here."""
     assert query.fields is not None
     wanted = query.skip + query.limit
+    size = 2 * wanted + _PROBE
     args = Args(*query.args.values)
-    sql = select_ordered_sql(call, gate, query.condition, query.fields, f"{args.add(2 * wanted + _PROBE)}::bigint")
+    sql = select_ordered_sql(call, gate, query.condition, query.fields, f"{args.add(size)}::bigint")
     rows = found(await call.fetch(gate, sql, args.values, writing=False))
+    odd = [row for row in rows if not row.stored[-1]]
     placed = [row for row in rows if row.stored[-1]]
-    first = _matching(call, query, placed)
-    if len(placed) == 2 * wanted + _PROBE and len(first) < wanted:
+    misplaced = {row.id for row in odd}
+    first = _matching(call, query, [row for row in placed if row.id not in misplaced])
+    if len(odd) == size or (len(placed) == size and len(first) < wanted):
         return None
-    odd = _matching(call, query, [row for row in rows if not row.stored[-1]])
-    return sorted(first + odd, key=lambda match: sort(match[1]))[query.skip : wanted]
+    every = first + _matching(call, query, odd)
+    return sorted(every, key=lambda match: sort(match[1]))[query.skip : wanted]
 
 
 def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:
@@ -190,12 +207,13 @@ def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:
 
 async def batches(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Document]]:
     """Everything that the query asks for, a batch at a time, through a cursor. To be closed (`aclosing`)."""
-    if query.sort is not None and query.order is None:
+    if query.sort is not None and query.order is None and query.fields is None:
         yield await _sorted(call, gate, query)
         return
     skip, left = (0, 0) if query.pushed else (query.skip, query.limit)
-    async with aclosing(matching_rows(call, gate, query)) as stream:
-        async for rows in stream:
+    stream = matching_rows if query.fields is None else ordered_rows
+    async with aclosing(stream(call, gate, query)) as source:
+        async for rows in source:
             documents = [document for _, document in rows][skip:]
             skip = max(0, skip - len(rows))
             if left and len(documents) >= left:
@@ -218,6 +236,44 @@ async def _sorted(call: Call, gate: Gate, query: Query) -> list[Document]:
             if size is not None:
                 best = heapq.nsmallest(size, best)
     return [document for _, _, document in sorted(best)[query.skip :]]
+
+
+async def ordered_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Match]]:
+    """`matching_rows` in the query's order, of which SQL misplaces some rows: those are held here, and put in."""
+    assert query.fields is not None and query.sort is not None
+    size = query.skip + query.limit if query.limit else None
+    args = Args(*query.args.values)
+    misplaced: set[Any] = set()
+    odd: list[tuple[bytes, int, Match]] = []
+    async with _cursor(call, select_ordered_sql(call, gate, query.condition, query.fields), args) as cursor:
+        while raw := await _next(call, gate, cursor):
+            rows = found(raw)
+            for match in _matching(call, query, [row for row in rows if not row.stored[-1]]):
+                misplaced.add(match[0].id)
+                odd.append((query.sort(match[1]), len(misplaced), match))
+            if size is not None:
+                odd = heapq.nsmallest(size, odd)
+            placed = _matching(call, query, [row for row in rows if row.stored[-1] and row.id not in misplaced])
+            if placed:
+                odd.sort()
+                yield _merged(placed, odd, query.sort)
+    if odd:
+        yield [match for _, _, match in sorted(odd)]
+
+
+def _merged(placed: Sequence[Match], odd: list[tuple[bytes, int, Match]], sort: SortKey) -> list[Match]:
+    """Rows in order, and of the sorted ``odd`` ones, which are taken out, those that belong between them."""
+    rows: list[Match] = []
+    taken = 0
+    for match in placed:
+        if taken < len(odd):
+            key = sort(match[1])
+            while taken < len(odd) and odd[taken][0] < key:
+                rows.append(odd[taken][2])
+                taken += 1
+        rows.append(match)
+    del odd[:taken]
+    return rows
 
 
 async def matching_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Match]]:

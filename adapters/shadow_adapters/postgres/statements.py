@@ -63,18 +63,25 @@ def find_record_sql(layout: Layout, gate: Gate) -> str:
     return f"SELECT {gate.sql} AS ok, t.{layout.id} AS id, {layout.stored} FROM {source}"
 
 
-def select_ordered_sql(call: Call, gate: Gate, condition: Condition, order: FieldOrder, limit: str) -> str:
-    """The first rows in an order, and all rows that it misplaces; the last column tells the former.
+def select_ordered_sql(
+    call: Call, gate: Gate, condition: Condition, order: FieldOrder, limit: str | None = None
+) -> str:
+    """All rows that an order misplaces, then the others in the order; the last column tells the latter.
 
-    One statement, so that a row which moves from one part to the other is seen in one of them.
+    ``limit``: of each of the two parts. One statement, so that a row which moves from one part to the other is seen in
+    one of them.
     """
     layout = call.layout
     select = f"SELECT t.{layout.id} AS id, t.xmin AS version, {layout.stored}"
-    source = f"FROM {layout.table} AS t WHERE r.ok AND ({condition.sql}) AND"
+    table = f"{layout.table} AS t"
+    misplaced = f"{select}, false AS placed FROM {table} WHERE r.ok AND ({condition.sql}) AND {order.misplaced}"
+    placed = f"{select}, true FROM {order.source or table} WHERE r.ok AND ({condition.sql})"
+    if not order.source:
+        placed += f" AND NOT {order.misplaced}"
+    tail = "" if limit is None else f" LIMIT {limit}"
     return (
         f"WITH r AS MATERIALIZED (SELECT {gate.sql} AS ok) SELECT r.ok, x.* FROM r LEFT JOIN LATERAL ("
-        f"({select}, true AS placed {source} NOT {order.misplaced} ORDER BY {order.sql} LIMIT {limit}) UNION ALL "
-        f"({select}, false {source} {order.misplaced})) AS x ON true"
+        f"({misplaced}{tail}) UNION ALL ({placed} ORDER BY {order.sql}{tail})) AS x ON true"
     )
 
 

@@ -1,4 +1,4 @@
-"""``createIndexes`` on the documents layout: unique indexes as terms, all others as one index over the projection.
+"""``createIndexes`` on the documents layout: the terms of every document, and from then on of every row written.
 
 An index is made in one transaction that holds the table: from its commit on, no row is written by anyone who does not
 know the index (see `layouts.documents`).
@@ -6,7 +6,9 @@ know the index (see `layouts.documents`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from shadow_adapters.bson.codec import encode
@@ -19,10 +21,9 @@ from shadow_adapters.postgres.query import BATCH, transaction
 from shadow_adapters.postgres.replies import Reply, duplicate_key
 
 _SERVED: Final = frozenset(("createIndexes", "indexes", "commitQuorum"))
-_INDEX: Final = frozenset(("key", "name", "unique", "sparse", "background", "v", "ns"))
+_INDEX: Final = frozenset(("key", "name", "unique", "sparse", "partialFilterExpression", "background", "v", "ns"))
 _REFUSED: Final = frozenset(
     (
-        "partialFilterExpression",
         "expireAfterSeconds",
         "collation",
         "hidden",
@@ -43,26 +44,40 @@ _REFUSED: Final = frozenset(
 async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     """Make the indexes that do not exist. Raises `CommandFailure`: 11000 where documents violate a unique one."""
     check_fields(command, "createIndexes", _SERVED, frozenset())
-    layout = call.layout
-    if not isinstance(layout, DocumentsLayout):
-        message = "indexes of a real table are made in SQL: create them there"
-        raise CommandFailure(115, message, unsupported="createIndexes")
+    layout = documents_layout(call, "createIndexes")
     for spec in command["indexes"]:
         _check(spec)
+    async with changing_indexes(call, layout):
+        before = len(layout.indexes) + 1
+        for spec in command["indexes"]:
+            await _create(call, layout, spec)
+        return {"numIndexesBefore": before, "numIndexesAfter": len(layout.indexes) + 1, "ok": 1.0}
+
+
+def documents_layout(call: Call, command: str) -> DocumentsLayout:
+    """The layout that has indexes of Shadow's own. Raises `CommandFailure` for any other."""
+    if isinstance(call.layout, DocumentsLayout):
+        return call.layout
+    message = "indexes of a real table are made, dropped and listed in SQL: do it there"
+    raise CommandFailure(115, message, unsupported=command)
+
+
+@asynccontextmanager
+async def changing_indexes(call: Call, layout: DocumentsLayout) -> AsyncIterator[None]:
+    """A transaction in which nobody else reads or writes the collection, and its indexes are known.
+
+    Raises `EpochMoved`, `StoreDown`.
+    """
     async with transaction(call):
         gate = call.write_gate()
         await call.fetch(gate, f"SELECT {gate.sql} AS ok", gate.args, writing=True)
         await call.conn.execute(f"LOCK TABLE {layout.table} IN ACCESS EXCLUSIVE MODE")
         layout.forget()
         await layout.prepare(call.conn)
-        before = len(layout.indexes) + 1
         try:
-            for spec in command["indexes"]:
-                await _create(call, layout, spec)
-            after = len(layout.indexes) + 1
+            yield
         finally:
             layout.forget()  # if this is rolled back, what was learnt is not true
-    return {"numIndexesBefore": before, "numIndexesAfter": after, "ok": 1.0}
 
 
 def _check(spec: Mapping[str, Any]) -> None:
@@ -81,24 +96,26 @@ async def _create(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) 
     fresh = Index.of(layout.version + 1, spec)
     if same:
         known = same[0]
-        if (list(known.key.items()), known.unique, known.sparse) != (
-            list(fresh.key.items()),
-            fresh.unique,
-            fresh.sparse,
-        ):
+        if list(known.key.items()) != list(fresh.key.items()) or known != replace(fresh, number=known.number):
             raise CommandFailure(86, f"An index named {spec['name']} exists with another definition")
         return
+    await youngest(call, layout, spec)
+    layout.indexes = (*layout.indexes, fresh)
+    await _fill(call, layout, fresh)
+
+
+async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:
+    """Note a change of the indexes: one more, or with an empty specification one less. Rows must know it from now on.
+
+    A number is never used twice, so that nobody takes a new index for one that is gone.
+    """
     conn = call.conn
-    await conn.execute(f"INSERT INTO {layout.index_table} VALUES ($1, $2)", fresh.number, encode(dict(spec)))
+    layout.version += 1
+    await conn.execute(f"INSERT INTO {layout.index_table} VALUES ($1, $2)", layout.version, encode(dict(spec)))
     await conn.execute(f"ALTER TABLE {layout.table} DROP CONSTRAINT IF EXISTS {KNOWN_INDEXES}")
     await conn.execute(
-        f"ALTER TABLE {layout.table} ADD CONSTRAINT {KNOWN_INDEXES} CHECK (v = {fresh.number}) NOT VALID"
+        f"ALTER TABLE {layout.table} ADD CONSTRAINT {KNOWN_INDEXES} CHECK (v = {layout.version}) NOT VALID"
     )
-    layout.indexes = (*layout.indexes, fresh)
-    if fresh.unique:
-        await _fill(call, layout, fresh)
-    else:
-        await conn.execute(layout.gin_ddl())
 
 
 async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:
@@ -111,7 +128,7 @@ async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:
     while chunk := await layout.scan(call.conn, after, BATCH):
         terms = {}
         for key, record in chunk:
-            for ik, values in index.terms(layout.document((record,))).items():
+            for ik, values in index.terms(layout.document((record,)), key).items():
                 if ik in terms:
                     raise duplicate_key(call.namespace, index.name, values)
                 terms[ik] = (key, values)

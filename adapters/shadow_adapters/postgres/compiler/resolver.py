@@ -35,10 +35,15 @@ class Args:
 
 
 class FieldOrder(NamedTuple):
-    """An ORDER BY that is BSON's order of a sort, and the condition for rows that it does not put in their place."""
+    """An ORDER BY that is BSON's order of a sort, and the condition for rows that it does not put in their place.
+
+    ``source``: the rows that are in their place, where these are not simply the table's others; a misplaced one may
+    be among them.
+    """
 
     sql: str
     misplaced: str
+    source: str = ""
 
 
 class Resolver(ABC):

@@ -20,8 +20,8 @@ from shadow_adapters.bson.match import is_condition
 from shadow_adapters.postgres.compiler.resolver import FALSE, TRUE, Args, Condition, Resolver
 
 _UNKNOWN = Condition("true", False)
-_RANGES = ("$gt", "$gte", "$lt", "$lte")
-_NOT_SCALAR = (Regex, re.Pattern, Mapping, list, tuple, DBRef, MinKey, MaxKey, type(None))
+RANGES = ("$gt", "$gte", "$lt", "$lte")
+NOT_SCALAR = (Regex, re.Pattern, Mapping, list, tuple, DBRef, MinKey, MaxKey, type(None))
 _NO_ID = (Regex, re.Pattern)
 
 
@@ -57,18 +57,18 @@ def _on_id(_name: str, operator: str, operand: Any, resolver: Resolver, args: Ar
     if operator in ("$eq", "$in"):
         values = list(operand) if operator == "$in" else [operand]
         return _UNKNOWN if any(isinstance(v, _NO_ID) for v in values) else resolver.ids(values, args)
-    if operator in _RANGES and not isinstance(operand, _NOT_SCALAR):
+    if operator in RANGES and not isinstance(operand, NOT_SCALAR):
         return resolver.id_range(operator, operand, args) or _UNKNOWN
     return _UNKNOWN
 
 
 def _on_field(path: str, operator: str, operand: Any, resolver: Resolver, args: Args) -> Condition:
     found: Condition | None = None
-    if operator == "$eq" and not isinstance(operand, _NOT_SCALAR):
+    if operator == "$eq" and not isinstance(operand, NOT_SCALAR):
         found = resolver.equals(path, operand, args)
     elif operator == "$in":
         found = _among(path, operand, resolver, args)
-    elif operator in _RANGES and not isinstance(operand, _NOT_SCALAR):
+    elif operator in RANGES and not isinstance(operand, NOT_SCALAR):
         found = resolver.compares(path, operator, operand, args)
     elif operator == "$exists" and operand:
         found = resolver.exists(path, args)
@@ -76,7 +76,7 @@ def _on_field(path: str, operator: str, operand: Any, resolver: Resolver, args: 
 
 
 def _among(path: str, values: Sequence[Any], resolver: Resolver, args: Args) -> Condition | None:
-    if any(isinstance(value, _NOT_SCALAR) for value in values) or len(values) > 100:
+    if any(isinstance(value, NOT_SCALAR) for value in values) or len(values) > 100:
         return None
     return _any([resolver.equals(path, value, args) or _UNKNOWN for value in values])
 

@@ -24,7 +24,8 @@ from shadow_adapters.postgres.layouts.patch import Patch
 from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
-    from shadow_adapters.postgres.compiler.resolver import Resolver
+    from shadow_adapters.postgres.compiler.indexes import Access
+    from shadow_adapters.postgres.compiler.resolver import Args, Resolver
 
 FENCE = "fence AS MATERIALIZED (SELECT shadow.enter($1, $2) AS ok)"
 """The common table expression that every fenced write reads: entity and epoch are the first two parameters."""
@@ -132,8 +133,12 @@ class Layout(ABC):
 
     # -- statements
 
+    def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
+        """The index of Shadow's own that serves a query, if there is one."""
+        return None
+
     def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
-        """What a write of rows must write elsewhere, such as unique terms.
+        """What a write of rows must write elsewhere, such as terms of indexes.
 
         Args:
             source: the CTE that returns the ``id`` of each row that was written.

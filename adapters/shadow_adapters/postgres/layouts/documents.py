@@ -3,11 +3,12 @@
     k    byte key of ``_id``: PostgreSQL's B-tree gives BSON's order and equality
     doc  the record
     q    a projection that may match too much, never too little (`projection`)
-    v    number of the youngest index when the row was written
+    v    number of the youngest change of the indexes when the row was written
 
-Beside the table lie ``<table>$index`` (specifications) and ``<table>$term`` (who holds which unique term). A process
-that does not know the youngest index would write rows without its terms: the table's constraint ``known_indexes``
-refuses its rows, and it learns the indexes anew. So uniqueness costs nothing where there is no unique index.
+Beside the table lie ``<table>$index`` (specifications) and ``<table>$term`` (which document has which term under them).
+A process that does not know the indexes would write rows without their terms: the table's constraint
+``known_indexes`` refuses its rows, and it learns them anew. One that knows an index which is gone would look for
+documents by terms that are gone as well: the function ``<table>$bound`` refuses its query.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
+from shadow_adapters.postgres.compiler.indexes import Access, Tables, choose
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
 from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, Patch, table_function
 from shadow_adapters.postgres.layouts.projection import project
-from shadow_adapters.postgres.layouts.terms import Index
+from shadow_adapters.postgres.layouts.terms import Index, bound_function
 from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
-    from shadow_adapters.postgres.compiler.resolver import Resolver
+    from shadow_adapters.postgres.compiler.resolver import Args, Resolver
 
 _LONGEST_NAME = 48  # bytes; PostgreSQL takes 63
 KNOWN_INDEXES = "known_indexes"
@@ -56,19 +58,15 @@ class DocumentsLayout(Layout):
         self.term_table = _beside(table, "term")
         self.set_function = _beside(table, "set")
         self._term_index = _beside(table, "term_k").rpartition(".")[2]
-        self._gin_index = _beside(table, "q").rpartition(".")[2]
+        self._bound_function = _beside(table, "bound")
         self.indexes: tuple[Index, ...] = ()
+        self.version = 0  # number of the youngest change of the indexes that this process knows
         self._prepared = False
         self._resolver = DocumentsResolver()
 
     @property
     def resolver(self) -> Resolver:
         return self._resolver
-
-    @property
-    def version(self) -> int:
-        """Number of the youngest index that this process knows."""
-        return self.indexes[-1].number if self.indexes else 0
 
     # -- the schema
 
@@ -85,11 +83,8 @@ class DocumentsLayout(Layout):
             f"CREATE INDEX IF NOT EXISTS {self._term_index} ON {self.term_table} (k)",
             *NUMBER_FUNCTIONS,
             table_function(self.set_function, self.table),
+            bound_function(self._bound_function, self.index_table),
         ]
-
-    def gin_ddl(self) -> str:
-        """The statement that makes the index behind every plain index: equality on any path of ``q``."""
-        return f"CREATE INDEX IF NOT EXISTS {self._gin_index} ON {self.table} USING gin (q jsonb_path_ops)"
 
     def key_sql(self, row: str) -> str:
         return f"{row}.k"
@@ -106,7 +101,8 @@ class DocumentsLayout(Layout):
         if problems := await self.check(conn):
             raise StoreDown("; ".join(problems))
         rows = await fetch(conn, f"SELECT number, spec FROM {self.index_table} ORDER BY number")
-        self.indexes = tuple(Index.of(number, decode(spec)) for number, spec in rows)
+        self.version = rows[-1][0] if rows else 0
+        self.indexes = tuple(Index.of(number, spec) for number, stored in rows if (spec := decode(stored)))
         self._prepared = True
 
     def forget(self) -> None:
@@ -139,7 +135,7 @@ class DocumentsLayout(Layout):
         return [ScanPart("true", "t.k", () if after is None else (after,))]
 
     def patch(self, id: bytes, fields: Mapping[str, Any], first: int) -> Patch | None:
-        if any(index.unique for index in self.indexes):
+        if any(index.depends_on(fields) for index in self.indexes):
             return None
         names = [name.encode() for name in fields]
         elements = [encode({name: value})[4:-1] for name, value in fields.items()]
@@ -149,10 +145,15 @@ class DocumentsLayout(Layout):
         outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
         return Patch("", outcome, [id, names, elements, project(fields), self.version])
 
-    # -- unique terms
+    # -- indexes
+
+    def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
+        if not self.indexes:
+            return None
+        return choose(self.indexes, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
 
     def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
-        if not any(index.unique for index in self.indexes):
+        if not self.indexes:
             return PutPlan("", [])
         held = [(ik, row[0]) for row in rows for ik in self._terms(row)]
         new = f"(SELECT * FROM unnest(${first}::bytea[], ${first + 1}::bytea[]) AS n(ik, k))"
@@ -171,7 +172,7 @@ class DocumentsLayout(Layout):
     def _terms(self, row: Sequence[Any]) -> list[bytes]:
         document = decode(row[1])
         try:
-            return [ik for index in self.indexes if index.unique for ik in index.terms(document)]
+            return [ik for index in self.indexes for ik in index.terms(document, row[0])]
         except CommandFailure as error:
             raise Refused(f"{error.message}: change the record or the index", kind="unique", key=row[0]) from None
 
@@ -180,7 +181,7 @@ class DocumentsLayout(Layout):
         if detail is not None and detail[0] == "ik":
             ik = _bytea(detail[1])
             for index in self.indexes:
-                if index.unique and (values := index.terms(document).get(ik)) is not None:
+                if index.unique and (values := index.terms(document, b"").get(ik)) is not None:
                     return index.name, values
         return "_id_", {"_id": document.get("_id")}
 

@@ -1,78 +1,121 @@
-"""Unique indexes of the documents layout: the terms that a document holds, each of which one document may hold.
+"""Indexes of the documents layout: the terms that a document has under each, in one B-tree for all of them.
 
-A term is the index's number and the byte keys of its fields, one term for each element where a field is an array
-(multikey). Byte keys make 1 and 1.0 one term, as in MongoDB. A long term is hashed: only its equality matters, and a
-B-tree does not take more than 2,704 bytes.
+A term is the index's number, a kind, and the byte keys of the index's fields, inverted where they descend, so that
+PostgreSQL's order of terms is MongoDB's order of the index. 1 and 1.0 make one term, as in MongoDB.
+
+* `SOLE`: the document has this term alone. Behind it stands the document's own key, so that equal values of several
+  documents are several terms; under a unique index it does not, and the second document is refused.
+* `ODD`: the document has several terms (an array on the way), or one that is too long for a B-tree, which is cut. Such
+  terms tell where a document may be found, but not its place in an order.
+
+Under a unique index a document with `ODD` terms has the others as well, for they must be unique.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Any
+from typing import Any, Final
 
-from shadow_adapters.bson import keys, paths
+from shadow_adapters.bson.match import compile_filter
+from shadow_adapters.bson.order import row_key, value_rows
+from shadow_adapters.bson.paths import MISSING
+from shadow_adapters.contract import Key
 from shadow_adapters.failures import CommandFailure
 
-_LONGEST = 1024
-_EMPTY_ARRAY = bytes((keys.TAG_UNDEFINED,))  # as MongoDB indexes it; equal to nothing else
+LONGEST: Final = 1024
+"""Bytes of the longest values that are not cut; a B-tree does not take more than 2,704 of everything."""
+
+GONE: Final = "SHX01"
+"""SQLSTATE of a query by an index that is gone."""
+
+SOLE: Final = b"\x01"
+ODD: Final = b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One index of a collection, as ``createIndexes`` was told it."""
+    """One index of a collection, as ``createIndexes`` was told it.
+
+    Attributes:
+        key: its fields and directions (1 or -1).
+        partial: the filter of the documents that it has; None for all of them.
+        descending: whether each field descends.
+    """
 
     number: int
     name: str
     key: Mapping[str, Any]
     unique: bool = False
     sparse: bool = False
-    _parts: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
+    partial: Mapping[str, Any] | None = None
+    descending: tuple[bool, ...] = field(default=(), compare=False)
+    _paths: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
+    _holds: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, number: int, spec: Mapping[str, Any]) -> Index:
         """The index of a specification such as ``{key: {a: 1}, name: "a_1", unique: true}``."""
-        parts = tuple(tuple(path.split(".")) for path in spec["key"])
-        return cls(number, spec["name"], spec["key"], bool(spec.get("unique")), bool(spec.get("sparse")), parts)
+        partial = spec.get("partialFilterExpression")
+        return cls(
+            number,
+            spec["name"],
+            spec["key"],
+            bool(spec.get("unique")),
+            bool(spec.get("sparse")),
+            partial,
+            tuple(direction == -1 for direction in spec["key"].values()),
+            tuple(tuple(path.split(".")) for path in spec["key"]),
+            None if partial is None else compile_filter(partial).matches,
+        )
 
-    def terms(self, document: Mapping[str, Any]) -> dict[bytes, dict[str, Any]]:
+    @property
+    def prefix(self) -> bytes:
+        """What all terms of the index begin with."""
+        return self.number.to_bytes(4, "big")
+
+    def depends_on(self, fields: Collection[str]) -> bool:
+        """Whether setting these top-level fields may change the terms."""
+        return self.partial is not None or any(path[0] in fields for path in self._paths)
+
+    def terms(self, document: Mapping[str, Any], key: Key) -> dict[bytes, dict[str, Any]]:
         """The document's terms, each with the values that made it, by path.
 
-        Raises `CommandFailure` 171 where two of the fields are arrays.
+        Raises `CommandFailure` 171 where two of the fields are in arrays that are not the same.
         """
-        fields = [_values(document, parts) for parts in self._parts]
-        if self.sparse and all(values == [(paths.MISSING, False)] for values in fields):
+        if self._holds is not None and not self._holds(document):
             return {}
-        if sum(any(from_array for _, from_array in values) for values in fields) > 1:
-            raise CommandFailure(171, "cannot index parallel arrays")
+        try:
+            rows = list(value_rows(document, self._paths))
+        except CommandFailure:
+            raise CommandFailure(171, "cannot index parallel arrays") from None
+        if self.sparse and all(value is MISSING for row in rows for value in row):
+            return {}
+        bodies = {row_key(row, self.descending): row for row in rows}
+        odd = len(bodies) > 1 or len(key) > LONGEST or any(len(body) > LONGEST for body in bodies)
         found = {}
-        for combination in product(*fields):
-            values = [None if value is paths.MISSING else value for value, _ in combination]
-            found[self._term(values)] = dict(zip(self.key, values, strict=True))
+        for body, row in bodies.items():
+            values = {path: None if value is MISSING else value for path, value in zip(self.key, row, strict=True)}
+            if self.unique:
+                found[self.prefix + SOLE + _cut(body)] = values
+            if odd or not self.unique:
+                found[self.prefix + (ODD if odd else SOLE) + _cut(body) + _cut(key)] = values
         return found
 
-    def _term(self, values: Sequence[Any]) -> bytes:
-        body = b"".join(_EMPTY_ARRAY if value is _EMPTY else keys.encode(value) for value in values)
-        if len(body) > _LONGEST:
-            body = b"#" + hashlib.sha256(body).digest()
-        return self.number.to_bytes(4, "big") + body
+
+def bound_function(name: str, index_table: str) -> str:
+    """The function that gives back a bound of an index's terms, and raises `GONE` where the index is gone."""
+    return f"""
+CREATE OR REPLACE FUNCTION {name}(known integer, bound bytea) RETURNS bytea LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {index_table} AS i WHERE i.number = known) THEN
+        RAISE EXCEPTION 'index % is gone', known USING ERRCODE = '{GONE}';
+    END IF;
+    RETURN bound;
+END $$"""
 
 
-class _EmptyArray(list[Any]):
-    """Told apart from an empty array that is an element of another one."""
-
-
-_EMPTY = _EmptyArray()
-
-
-def _values(document: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[Any, bool]]:
-    found: list[tuple[Any, bool]] = []
-    ends = list(paths.ends(document, parts))
-    for value, open_array in ends:
-        if isinstance(value, list) and open_array:
-            found += [(element, True) for element in value] or [(_EMPTY, True)]
-        else:
-            found.append((value, len(ends) > 1))
-    return found or [(paths.MISSING, False)]
+def _cut(body: bytes) -> bytes:
+    """The bytes, or where they are too long what they begin with and what tells them from others."""
+    return body if len(body) <= LONGEST else body[:LONGEST] + hashlib.sha256(body).digest()
