@@ -1,0 +1,99 @@
+"""From a collation's specification to the collation: what is served, what is a mistake, what is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any, Final, NoReturn
+
+from shadow_adapters.bson.collation.collation import SIMPLE, Collation, collation_of_keys
+from shadow_adapters.bson.collation.equality import equality_key
+from shadow_adapters.bson.collation.order import order_key
+from shadow_adapters.bson.types import is_number, type_name
+from shadow_adapters.failures import CommandFailure
+
+LOCALES: Final = frozenset(("en", "en_US", "de", "fr", "id", "it", "ms", "nl", "pt", "sw"))
+"""Languages that sort as Unicode's root collation does, with nothing of their own."""
+
+_OPTIONS: Final[Mapping[str, tuple[type, Any]]] = {
+    "caseLevel": (bool, False),
+    "caseFirst": (str, "off"),
+    "numericOrdering": (bool, False),
+    "alternate": (str, "non-ignorable"),
+    "backwards": (bool, False),
+}
+"""Types of the options, and the only value of each that is served."""
+_WITHOUT_EFFECT: Final[Mapping[str, type]] = {"maxVariable": str, "normalization": bool, "version": str}
+"""Of what is ignorable, where nothing is; of texts that are not normal, as which all are taken here."""
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    "caseFirst": frozenset(("off", "upper", "lower")),
+    "alternate": frozenset(("non-ignorable", "shifted")),
+    "maxVariable": frozenset(("punct", "space")),
+}
+
+
+def compile_collation(spec: Any) -> Collation:
+    """The collation of a command's ``collation``; `SIMPLE` where there is none.
+
+    Raises `CommandFailure`: 14, 2, 40414 and 40415 for mistakes, and 2 with ``unsupported`` for a locale whose rules
+    are not known here, a strength above 3, and options that are not served.
+    """
+    if spec is None or spec == {}:
+        return SIMPLE
+    if not isinstance(spec, Mapping):
+        raise CommandFailure(14, f"BSON field 'collation' is the wrong type '{type_name(spec)}', expected 'object'")
+    locale = spec.get("locale")
+    if locale is None:
+        raise CommandFailure(40414, "BSON field 'collation.locale' is missing but a required field")
+    if not isinstance(locale, str):
+        _wrong_type("locale", locale)
+    strength = _strength(spec)
+    for name, value in spec.items():
+        if name not in ("locale", "strength"):
+            _check_option(name, value)
+    if locale == "simple":
+        if len(spec) > 1:
+            raise CommandFailure(2, "collation with locale 'simple' takes no other options")
+        return SIMPLE
+    if locale not in LOCALES:
+        _refuse(f"locale {locale}")
+    return _of_strength(strength)
+
+
+@cache
+def _of_strength(strength: int) -> Collation:
+    return collation_of_keys(partial(equality_key, strength), partial(order_key, strength))
+
+
+def _strength(spec: Mapping[str, Any]) -> int:
+    value = spec.get("strength", 3)
+    if not is_number(value):
+        _wrong_type("strength", value)
+    if value not in (1, 2, 3, 4, 5):
+        raise CommandFailure(2, f"Enumeration value '{value}' for field 'collation.strength' is not a valid value.")
+    if value > 3:
+        _refuse(f"strength {int(value)}")
+    return int(value)
+
+
+def _check_option(name: str, value: Any) -> None:
+    if name in _OPTIONS:
+        kind, served = _OPTIONS[name]
+    elif name in _WITHOUT_EFFECT:
+        kind, served = _WITHOUT_EFFECT[name], value
+    else:
+        raise CommandFailure(40415, f"BSON field 'collation.{name}' is an unknown field.")
+    if not isinstance(value, kind):
+        _wrong_type(name, value)
+    if name in _WORDS and value not in _WORDS[name]:
+        raise CommandFailure(2, f"Enumeration value '{value}' for field 'collation.{name}' is not a valid value.")
+    if value != served:
+        _refuse(f"{name} {value}")
+
+
+def _wrong_type(name: str, value: Any) -> NoReturn:
+    raise CommandFailure(14, f"BSON field 'collation.{name}' is the wrong type '{type_name(value)}'")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise CommandFailure(2, f"collation with {what} is not served", unsupported=f"collation {what}")
