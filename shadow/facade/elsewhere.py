@@ -35,6 +35,11 @@ def reach_of_command(database: str, command: Any, value: Any = 1, *_: Any, **mor
     document: dict[str, Any] = {command: value} if isinstance(command, str) else dict(command)
     document |= more
     name = next(iter(document), "")
+    if name == "explain" and isinstance(document[name], Mapping):
+        return Reach(name, reach_of_command(database, document[name]).read)
+    if name == "bulkWrite":
+        namespaces = [str(entry.get("ns", "")).partition(".") for entry in document.get("nsInfo", ())]
+        return Reach(name, (), tuple((place[0], place[2]) for place in namespaces))
     if not isinstance(document.get(name), str):
         return Reach(name)
     if name == "renameCollection":

@@ -6,10 +6,13 @@ from functools import cached_property, partial
 from typing import Any
 
 from bson.dbref import DBRef
+from motor.motor_asyncio import AsyncIOMotorCommandCursor as DriverCommandCursor
 from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
 from pymongo.collection import Collection
+from pymongo.command_cursor import CommandCursor
 
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_command
+from shadow.facade.commands import run_command
+from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
@@ -45,16 +48,16 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
 
     @like(DriverDatabase.command)
     def command(self, *args: Any, **kwargs: Any) -> Any:
-        return start(self.get_io_loop(), self._shadow_command(super().command, args, kwargs))
+        return start(self.get_io_loop(), run_command(self, super().command, args, kwargs))
 
     @like(DriverDatabase.cursor_command)
     async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._shadow_command(super().cursor_command, args, kwargs)
+        return await run_command(self, super().cursor_command, args, kwargs, self._shadow_cursor)
 
-    async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        on_legacy = partial(method, *args, **kwargs)
-        reach = reach_of_command(self.delegate.name, *args, **kwargs)
-        return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
+    def _shadow_cursor(self, session: Any, reply: Any) -> Any:
+        core = CommandCursor(self.delegate.get_collection("$cmd"), reply["cursor"], None)
+        database: Any = self  # where Motor, too, has no collection
+        return DriverCommandCursor(core, database)
 
     @like(DriverDatabase.dereference)
     def dereference(self, dbref: Any, *args: Any, **kwargs: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
-from shadow.facade.elsewhere import pass_through, reach_of_command
+from shadow.facade.commands import run_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.like import D, like
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
@@ -53,16 +54,14 @@ class AsyncDatabase(DriverDatabase[D]):
 
     @like(DriverDatabase.command)
     async def command(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._shadow_command(super().command, args, kwargs)
+        return await run_command(self, super().command, args, kwargs)
 
     @like(DriverDatabase.cursor_command)
     async def cursor_command(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._shadow_command(super().cursor_command, args, kwargs)
+        return await run_command(self, super().cursor_command, args, kwargs, self._shadow_cursor)
 
-    async def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        on_legacy = partial(method, *args, **kwargs)
-        reach = reach_of_command(self._name, *args, **kwargs)
-        return await pass_through(self._client, reach, on_legacy, session_in(args, kwargs))
+    def _shadow_cursor(self, session: Any, reply: Any) -> AsyncCommandCursor[Any]:
+        return AsyncCommandCursor(self.get_collection("$cmd"), reply["cursor"], None, session=session)
 
     @like(DriverDatabase.drop_collection)
     async def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

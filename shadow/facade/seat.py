@@ -40,10 +40,7 @@ class Seat:
         if self.quiet(session):
             result: R = await self._direct(op, *args, **options)
             return result
-        try:
-            return await self.router.read(op(self.driver, *args, **options))
-        except CommandFailure as failure:
-            raise driver_error(failure) from None
+        return await self.routed_read(op(self.driver, *args, **options))
 
     async def write(self, op: Callable[..., WriteOp[R]], *args: Any, session: Any, **options: Any) -> R:
         """Run a write. ``op`` is the operation's class; the arguments are the driver's."""
@@ -51,8 +48,19 @@ class Seat:
         if begun is not None:
             result: R = await self.counted(begun, self._direct(op, *args, session=session, **options))
             return result
+        return await self.routed_write(op(self.driver, *args, session=session, **options))
+
+    async def routed_read(self, op: ReadOp[R]) -> R:
+        """Run a read through the router. Raises the driver's own exceptions."""
         try:
-            return await self.router.write(op(self.driver, *args, session=session, **options))
+            return await self.router.read(op)
+        except CommandFailure as failure:
+            raise driver_error(failure) from None
+
+    async def routed_write(self, op: WriteOp[R]) -> R:
+        """Run a write through the router. Raises the driver's own exceptions."""
+        try:
+            return await self.router.write(op)
         except CommandFailure as failure:
             raise driver_error(failure) from None
 

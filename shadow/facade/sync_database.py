@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Callable, Coroutine
+from functools import cached_property, partial, wraps
 from typing import Any
 
 from pymongo.collection import Collection as DriverCollection
+from pymongo.command_cursor import CommandCursor
 from pymongo.database import Database as DriverDatabase
 
-from shadow.facade.elsewhere import pass_through, reach_of_command
+from shadow.facade.commands import run_command
 from shadow.facade.forward import pass_on, session_in
 from shadow.facade.like import D, like
 from shadow.facade.sync_collection import OPTIONS, Collection
 from shadow.facade.waiting import as_awaited, at_once
+from shadow.runtime.portal import in_callers_thread
+
+
+def _posted(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """The driver's method for coroutines, run by the thread that made the call."""
+
+    @wraps(method)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await in_callers_thread(partial(method, *args, **kwargs))
+
+    return call
 
 
 class Database(DriverDatabase[D]):
     """`pymongo.database.Database` whose configured collections are the façade's."""
 
-    def _shadow_router(self, name: str) -> Any:
+    def _shadow_router(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return None  # the driver refuses it
         return self._client._shadow_binding.router(self._name, name)
 
     @cached_property
@@ -52,22 +67,20 @@ class Database(DriverDatabase[D]):
 
     @like(DriverDatabase.command)
     def command(self, *args: Any, **kwargs: Any) -> Any:
-        return self._shadow_command(super().command, args, kwargs)
+        return at_once(run_command(self, _posted(super().command), args, kwargs))
 
     @like(DriverDatabase.cursor_command)
     def cursor_command(self, *args: Any, **kwargs: Any) -> Any:
-        return self._shadow_command(super().cursor_command, args, kwargs)
+        return at_once(run_command(self, _posted(super().cursor_command), args, kwargs, self._shadow_cursor))
 
-    def _shadow_command(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        on_legacy = as_awaited(partial(method, *args, **kwargs))
-        reach = reach_of_command(self._name, *args, **kwargs)
-        return at_once(pass_through(self._client, reach, on_legacy, session_in(args, kwargs)))
+    def _shadow_cursor(self, session: Any, reply: Any) -> CommandCursor[Any]:
+        return CommandCursor(self.get_collection("$cmd"), reply["cursor"], None, session=session)
 
     @like(DriverDatabase.drop_collection)
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         name = getattr(name_or_collection, "name", name_or_collection)
         drop = partial(super().drop_collection, name_or_collection, *args, **kwargs)
-        configured = self[name] if isinstance(name, str) and self._shadow_router(name) is not None else None
+        configured = self[name] if self._shadow_router(name) is not None else None
         if not isinstance(configured, Collection):
             return drop()
         dropped: dict[str, Any] = at_once(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,6 +15,11 @@ from shadow.ops.driver import Driver, DriverRead
 from shadow.ops.replies import checked
 from shadow.ops.targets import fixed_id
 from shadow_adapters.bson import keys
+
+
+def as_set(values: Iterable[Any]) -> list[Any]:
+    """Values as a set: in an order of their own, and of equal ones (1, 1.0) no matter which."""
+    return [keys.decode(key) for key in sorted({keys.encode(value) for value in values})]
 
 
 class DistinctOp(DriverRead[list[Any]]):
@@ -60,9 +65,7 @@ class DistinctOp(DriverRead[list[Any]]):
         return values
 
     def observed(self, result: list[Any]) -> list[Any]:
-        """The values as a set: in no order, and of equal ones (1, 1.0) no matter which."""
-        found = {keys.encode(value) for value in self.driver.wire(result)}
-        return [keys.decode(key) for key in sorted(found)]
+        return as_set(self.driver.wire(result))
 
     def id(self) -> Any | None:
         query = self._command.get("query")

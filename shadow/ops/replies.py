@@ -16,12 +16,12 @@ def checked(reply: Reply) -> Reply:
 
     Raises what the driver raises for one that failed (`pymongo.errors.OperationFailure` and its subclasses).
     """
-    shown = _for_the_caller(reply) if "unsupported" in reply or "writeErrors" in reply else reply
+    shown = for_the_caller(reply) if "unsupported" in reply or "writeErrors" in reply else reply
     _check_command_response(shown, None)
     return shown
 
 
-def _for_the_caller(reply: Reply) -> Reply:
+def for_the_caller(reply: Reply) -> Reply:
     """The reply without the note that names what new does not serve, which the router counts."""
     shown = {field: value for field, value in reply.items() if field != "unsupported"}
     if "writeErrors" in shown:
