@@ -15,6 +15,7 @@ from shadow.compare.failure import failure
 from shadow.compare.kinds import Call, Kind, Shape
 from shadow.compare.walk import first_place
 from shadow.compare.wire import same
+from shadow_adapters.bson.keys import encode
 
 
 def difference(call: Call, authority: Any, follower: Any) -> Difference | None:
@@ -35,6 +36,8 @@ def difference(call: Call, authority: Any, follower: Any) -> Difference | None:
         return _failures(authority, follower)
     if same(authority, follower):
         return None
+    if call.shape in (Shape.COMPUTED, Shape.GATHERED):
+        return _computed(call, authority, follower)
     if call.shape is Shape.RESULT:
         place = first_place(authority, follower)
         return Difference(Kind.RESULT, place.path if place else "", authority, follower)
@@ -48,6 +51,15 @@ def _failures(authority: Any, follower: Any) -> Difference | None:
     if both and failure(authority) == failure(follower):
         return None
     return Difference(Kind.ERROR, "", authority, follower)
+
+
+def _computed(call: Call, authority: Any, follower: Any) -> Difference | None:
+    """Documents as bags. What differs is nobody's record, so that it has no key."""
+    left, right = sorted(authority, key=encode), sorted(follower, key=encode)
+    if same(left, right) or (call.shape is Shape.GATHERED and encode(left) == encode(right)):
+        return None
+    place = first_place(left, right)
+    return Difference(Kind.RESULT, place.path if place else "", left, right)
 
 
 def _one(authority: Any, follower: Any) -> Difference | None:

@@ -33,7 +33,9 @@ class Shape(StrEnum):
 
     DOCUMENT = "document"  # one document or None
     DOCUMENTS = "documents"
-    RESULT = "result"  # a count, what a write reports
+    COMPUTED = "computed"  # documents that are no records, in no order
+    GATHERED = "gathered"  # the same, of values of which any may stand for those that are equal to it (1, 1.0)
+    RESULT = "result"  # a count, what a write reports, documents that are no records in a certain order
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +56,6 @@ class Call:
 
 RECORD = Call(Shape.DOCUMENT)
 QUERY = Call(Shape.DOCUMENTS)
+COMPUTED = Call(Shape.COMPUTED)
+GATHERED = Call(Shape.GATHERED)
 RESULT = Call(Shape.RESULT)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from shadow.ops.base import Cursor, ReadOp, WriteOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.protocol.unit import Unit
 
 R = TypeVar("R")
@@ -47,7 +47,7 @@ class Router(Protocol):
 
     async def write(self, op: WriteOp[R]) -> R: ...
 
-    async def open(self, op: FindOp) -> Opened: ...
+    async def open(self, op: CursorRead) -> Opened: ...
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from shadow.facade.contract import Opened, Router
 from shadow.ops.base import Cursor
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.ops.replies import driver_error
 from shadow_adapters.failures import CommandFailure
 
@@ -28,7 +28,7 @@ class Delivery:
     """Args: ``core``, PyMongo's cursor; ``op``, its query; ``opened``, the store that answers it. Use `begin`."""
 
     @classmethod
-    async def begin(cls, router: Router, core: Any, op: FindOp) -> Delivery:
+    async def begin(cls, router: Router, core: Any, op: CursorRead) -> Delivery:
         """Let the router decide where the query runs. Raises what the driver raises where new refuses it."""
         try:
             return cls(core, op, await router.open(op))
@@ -36,7 +36,7 @@ class Delivery:
             core._id, core._killed = 0, True
             raise driver_error(failure) from None
 
-    def __init__(self, core: Any, op: FindOp, opened: Opened) -> None:
+    def __init__(self, core: Any, op: CursorRead, opened: Opened) -> None:
         self._core = core
         self._op = op
         self._observe = opened.observe
@@ -46,6 +46,15 @@ class Delivery:
         self._seen: list[Any] = []
         self._ended = False
         self._busy = False
+
+    async def begun(self) -> None:
+        """Fill the buffer of a cursor that is delivered with its first documents, or take note of those."""
+        if self._new is not None:
+            await self.more(_no_refresh)
+            return
+        self._keep(self._op.observed(list(self._core._data)))
+        if self._core._killed:
+            await self._end(complete=True)
 
     @property
     def open_on_new(self) -> bool:
@@ -83,7 +92,8 @@ class Delivery:
                 raise driver_error(error) from None
             raise
         core._data.extend(self._op.driver.native(document) for document in documents)
-        core._retrieved += len(documents)
+        if hasattr(core, "_retrieved"):  # a command cursor does not count
+            core._retrieved += len(documents)
         # Zero, since the driver would kill a cursor that it believes to be open on a server.
         core._id, core._killed = 0, not self._ready
         self._keep(documents)
@@ -112,6 +122,10 @@ class Delivery:
     def __del__(self) -> None:
         if self._new is not None and not self._ended and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_close_later, self._new)
+
+
+async def _no_refresh() -> None:
+    """Of a cursor on new the driver has nothing to fetch."""
 
 
 _CLOSING: set[asyncio.Task[None]] = set()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from motor import metaprogramming
 from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
 
+from shadow.facade.aggregates import aggregate
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
-from shadow.facade.futures import future
+from shadow.facade.futures import future, start
 from shadow.facade.like import like
 from shadow.facade.methods import RoutedMethods
-from shadow.facade.motor_cursor import AsyncIOMotorChangeStream, AsyncIOMotorCursor, AsyncIOMotorRawBatchCursor
+from shadow.facade.motor_cursor import (
+    AsyncIOMotorChangeStream,
+    AsyncIOMotorCursor,
+    AsyncIOMotorLatentCommandCursor,
+    AsyncIOMotorRawBatchCursor,
+    CommandCursor,
+)
 from shadow.facade.plain import plain_database
 from shadow.facade.seat import Seat
 from shadow.facade.unrouted import Unrouted
@@ -53,6 +61,14 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     def find_raw_batches(self, *args: Any, **kwargs: Any) -> AsyncIOMotorRawBatchCursor:
         return AsyncIOMotorRawBatchCursor(self.delegate.find_raw_batches(*_args(args), **_kwargs(kwargs)), self)
 
+    @like(DriverCollection.aggregate)
+    def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> AsyncIOMotorLatentCommandCursor:
+        return AsyncIOMotorLatentCommandCursor(self, self._async_aggregate, pipeline, *_args(args), **_kwargs(kwargs))
+
+    def _async_aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(_Hidden._async_aggregate, self._seat.driver.collection, *args, **kwargs)
+        return start(self.get_io_loop(), aggregate(self, legacy, CommandCursor, *args, **kwargs))
+
     @like(DriverCollection.watch)
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
         target: Any = self
@@ -78,7 +94,6 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     update_one = future(RoutedMethods.update_one,                   DriverCollection.update_one, True)  # type: ignore[assignment]  # stub without sort
 
     # method                                                                  writes
-    _async_aggregate = _reaching(aggregated, _Hidden._async_aggregate)
     _async_aggregate_raw_batches = _reaching(aggregated, _Hidden._async_aggregate_raw_batches)
     _async_list_indexes = _counted(_Hidden._async_list_indexes,      False)
     _async_list_search_indexes = _counted(_Hidden._async_list_search_indexes, False)

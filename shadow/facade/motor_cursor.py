@@ -7,8 +7,11 @@ from typing import Any
 from motor.core import AgnosticRawBatchCursor
 from motor.motor_asyncio import AsyncIOMotorChangeStream as DriverChangeStream
 from motor.motor_asyncio import AsyncIOMotorCursor as DriverCursor
+from motor.motor_asyncio import AsyncIOMotorLatentCommandCursor as DriverLatentCursor
 from motor.motor_asyncio import create_asyncio_class  # type: ignore[attr-defined]  # not in Motor's stubs
+from pymongo.command_cursor import CommandCursor as DriverCommandCursor
 
+from shadow.facade.aggregates import Delivered
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.futures import start
 from shadow.facade.seat import Seat, given
@@ -75,6 +78,28 @@ class AsyncIOMotorCursor(DriverCursor[Any]):
             start(self.get_io_loop(), self._delivery.give_up())
         self._delivery, self._direct = None, False
         return self
+
+
+class CommandCursor(Delivered, DriverCommandCursor[Any]):
+    """PyMongo's cursor inside Motor's, of an aggregation over a router."""
+
+
+class AsyncIOMotorLatentCommandCursor(DriverLatentCursor[Any]):
+    """`motor.motor_asyncio.AsyncIOMotorLatentCommandCursor` of an aggregation over a router."""
+
+    delegate: Any
+
+    def _refresh(self) -> Any:
+        delivery: Delivery | None = getattr(self.delegate, "_delivery", None)
+        if delivery is None:
+            return super()._refresh()
+        return start(self.get_io_loop(), delivery.more(super()._refresh))
+
+    async def close(self) -> None:
+        delivery: Delivery | None = getattr(self.delegate, "_delivery", None)
+        if delivery is not None:
+            await delivery.give_up()
+        await super().close()
 
 
 class AsyncIOMotorRawBatchCursor(DriverRawBatchCursor):  # type: ignore[misc]

@@ -37,6 +37,10 @@ class PostedCollection:
         """The same collection with other options."""
         return PostedCollection(self._plain.with_options(**options))
 
+    async def aggregate(self, *args: Any, **kwargs: Any) -> PostedCursor:
+        """An aggregation, which is sent at once."""
+        return PostedCursor(await _called(self._plain.aggregate, *args, **kwargs))
+
     def find(self, *args: Any, **kwargs: Any) -> PostedCursor:
         """A query; nothing is sent before its cursor is read."""
         return PostedCursor(self._plain.find(*args, **kwargs))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 
+from shadow.facade.aggregates import aggregate
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
-from shadow.facade.pymongo_cursor import AsyncCursor, AsyncRawBatchCursor
+from shadow.facade.pymongo_cursor import AsyncCommandCursor, AsyncCursor, AsyncRawBatchCursor
 from shadow.facade.seat import Seat
 from shadow.facade.unrouted import Unrouted
 from shadow.ops.driver import Driver
@@ -51,9 +53,13 @@ class AsyncCollection(RoutedMethods, DriverCollection[D]):
         self._seat.driver.collection.find_raw_batches(*args, **kwargs)  # refuses what the driver refuses
         return AsyncRawBatchCursor(self, *args, **kwargs)
 
+    @like(DriverCollection.aggregate)
+    async def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(DriverCollection.aggregate, self._seat.driver.collection, *args, **kwargs)
+        return await aggregate(self, legacy, AsyncCommandCursor, *args, **kwargs)
+
     # fmt: off
     # method                                                                  writes
-    aggregate = aggregated(DriverCollection.aggregate)
     aggregate_raw_batches = aggregated(DriverCollection.aggregate_raw_batches)
     create_index = forwarded(DriverCollection.create_index,                   True)
     create_indexes = forwarded(DriverCollection.create_indexes,               True)

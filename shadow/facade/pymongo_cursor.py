@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor as DriverCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor as DriverCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor as DriverRawBatchCursor
 
+from shadow.facade.aggregates import Delivered
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.like import D
 from shadow.facade.seat import Seat
@@ -58,6 +60,19 @@ class AsyncCursor(DriverCursor[D]):
         await super().rewind()
         self._delivery, self._direct = None, False
         return self
+
+
+class AsyncCommandCursor(Delivered, DriverCommandCursor[D]):
+    """`pymongo.asynchronous.command_cursor.AsyncCommandCursor` of an aggregation over a router."""
+
+    async def _refresh(self) -> int:
+        delivery = self.waiting
+        return await super()._refresh() if delivery is None else await delivery.more(super()._refresh)
+
+    async def close(self) -> None:
+        if self._delivery is not None:
+            await self._delivery.give_up()
+        await super().close()
 
 
 class AsyncRawBatchCursor(DriverRawBatchCursor[Any]):

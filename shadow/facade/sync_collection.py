@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pymongo.collection import Collection as DriverCollection
 
+from shadow.facade.aggregates import aggregate
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
@@ -14,9 +16,9 @@ from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
 from shadow.facade.posted import PostedCollection
 from shadow.facade.seat import Seat
-from shadow.facade.sync_cursor import Cursor, RawBatchCursor
+from shadow.facade.sync_cursor import CommandCursor, Cursor, RawBatchCursor
 from shadow.facade.unrouted import Unrouted
-from shadow.facade.waiting import WaitingRouter, awaitable, waited
+from shadow.facade.waiting import WaitingRouter, as_awaited, at_once, awaitable, waited
 from shadow.ops.driver import Driver
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -70,6 +72,11 @@ class Collection(DriverCollection[D]):
         self._seat.driver.core.find_raw_batches(*args, **kwargs)  # refuses what the driver refuses
         return RawBatchCursor(self, *args, **kwargs)
 
+    @like(DriverCollection.aggregate)
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = as_awaited(partial(DriverCollection.aggregate, self._seat.driver.core, *args, **kwargs))
+        return at_once(aggregate(self, legacy, CommandCursor, *args, **kwargs))
+
     # fmt: off
     # method                                                                 writes
     bulk_write = _routed(DriverCollection.bulk_write,                        True)
@@ -88,7 +95,6 @@ class Collection(DriverCollection[D]):
     update_many = _routed(DriverCollection.update_many,                      True)
     update_one = _routed(DriverCollection.update_one,                        True)
 
-    aggregate = _reaching(aggregated, DriverCollection.aggregate)
     aggregate_raw_batches = _reaching(aggregated, DriverCollection.aggregate_raw_batches)
     create_index = _counted(DriverCollection.create_index,                   True)
     create_indexes = _counted(DriverCollection.create_indexes,               True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from pymongo.command_cursor import CommandCursor as DriverCommandCursor
 from pymongo.cursor import Cursor as DriverCursor
 from pymongo.cursor import RawBatchCursor as DriverRawBatchCursor
 
+from shadow.facade.aggregates import Delivered
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.like import D
 from shadow.facade.posted import PostedCursor
@@ -60,6 +62,19 @@ class Cursor(DriverCursor[D]):
         super().rewind()
         self._delivery, self._direct = None, False
         return self
+
+
+class CommandCursor(Delivered, DriverCommandCursor[D]):
+    """`pymongo.command_cursor.CommandCursor` of an aggregation over a router."""
+
+    def _refresh(self) -> int:
+        delivery, refresh = self.waiting, super()._refresh
+        return refresh() if delivery is None else at_once(delivery.more(as_awaited(refresh)))
+
+    def close(self) -> None:
+        if self._delivery is not None:
+            at_once(self._delivery.give_up())
+        super().close()
 
 
 class RawBatchCursor(DriverRawBatchCursor[Any]):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from shadow.facade.contract import Opened
 from shadow.ops.base import Cursor, ReadOp, WriteOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 
 R = TypeVar("R")
 
@@ -37,7 +37,7 @@ class Unrouted:
     async def write(self, op: WriteOp[R]) -> R:
         return await op.on_legacy()
 
-    async def open(self, op: FindOp) -> Opened:
+    async def open(self, op: CursorRead) -> Opened:
         return OpenedOnLegacy()
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:

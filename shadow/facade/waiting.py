@@ -15,7 +15,7 @@ from shadow.facade.contract import Opened, Router
 from shadow.facade.forward import session_in
 from shadow.facade.seat import Seat
 from shadow.ops.base import Cursor, ReadOp, WriteOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.runtime.portal import Portal, portal
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -116,7 +116,7 @@ class WaitingRouter:
         answer: R = portal().run(self._router.write(op))
         return answer
 
-    async def open(self, op: FindOp) -> Opened:
+    async def open(self, op: CursorRead) -> Opened:
         found = portal()
         return WaitingOpened(found, found.run(self._router.open(op)))
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from pymongo.message import _gen_find_command
 from pymongo.read_concern import DEFAULT_READ_CONCERN
 
-from shadow.ops.base import Command, Reply
-from shadow.ops.driver import Driver, DriverRead
-from shadow.ops.replies import first_batch
+from shadow.ops.base import Command
+from shadow.ops.cursor import CursorRead
+from shadow.ops.driver import Driver
 from shadow.ops.targets import fixed_id
 
 
@@ -44,7 +44,7 @@ def found_id(command: Command) -> Any | None:
     return fixed_id(command["filter"], command.get("collation"))
 
 
-class FindOp(DriverRead[list[Any]]):
+class FindOp(CursorRead):
     """A query whose documents are delivered by a cursor.
 
     Args:
@@ -65,12 +65,6 @@ class FindOp(DriverRead[list[Any]]):
     async def on_legacy(self) -> list[Any]:
         documents: list[Any] = await self.legacy_cursor().to_list(None)
         return documents
-
-    def result(self, reply: Reply) -> list[Any]:
-        return [self.driver.native(document) for document in first_batch(reply)]
-
-    def observed(self, result: list[Any]) -> list[dict[str, Any]]:
-        return [self.driver.wire_document(document) for document in result]
 
     def id(self) -> Any | None:
         return found_id(self._command)

@@ -8,6 +8,8 @@ from typing import Any
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from shadow.compare.kinds import QUERY, RECORD, RESULT, Call, Shape
+from shadow.ops.aggregate import AggregateOp
+from shadow.ops.base import Op
 from shadow_adapters.failures import OutcomeUnknown, StoreDown, StoreError
 
 _RETRYABLE = {"errorLabels": ["RetryableWriteError"]}
@@ -29,10 +31,12 @@ def unsupported_in(reply: Mapping[str, Any]) -> str | None:
     return next((str(each["unsupported"]) for each in reply.get("writeErrors", ()) if "unsupported" in each), None)
 
 
-def promise(command: Mapping[str, Any], fixed: bool) -> Call:
-    """What a read promises of its answer. ``fixed``: its filter fixes ``_id``."""
-    name = next(iter(command))
-    if name != "find":
+def promise(op: Op[Any], fixed: bool) -> Call | None:
+    """What a read promises of its answer; None where it promises nothing. ``fixed``: its filter fixes ``_id``."""
+    if isinstance(op, AggregateOp):
+        return op.promise()
+    command = op.command()
+    if "find" not in command:
         return RESULT
     single = command.get("singleBatch") and abs(command.get("limit", 0)) == 1
     if fixed:

@@ -8,13 +8,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import bson
 
-from shadow.compare.kinds import RECORD
+from shadow.compare.kinds import RECORD, Call
 from shadow.compare.worker import Comparison, Together, outcome
 from shadow.ops.base import Op, ReadOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.protocol import reads
 from shadow.protocol.view import View
 from shadow.router.answers import driver_exception, promise, unsupported_in
+from shadow.router.company import Company
 from shadow.router.cursor import NewCursor, Opened
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
@@ -22,6 +23,7 @@ from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import CommandFailure, OutcomeUnknown, StoreDown
+from shadow_adapters.postgres.call import Neighbours
 from shadow_flags.buckets import bucket, query_bucket
 from shadow_flags.phases import PHASES, Rules, Store
 
@@ -93,7 +95,10 @@ def _observe(here: LoopEntity, loop: Loop, op: Any, view: View, key: Key | None,
     except Exception:  # types of the caller's own may have no way back to BSON
         here.comparer.unobservable()
     else:
-        _submit(here, loop, op, view, key, store, kept, None if one is None else _together(here, loop, store))
+        together = None if one is None else _together(here, loop, store)
+        call = RECORD if together else promise(op, key is not None)
+        assert call is not None  # a read that answers at once promises something
+        _submit(here, loop, op, view, key, store, kept, call, together)
 
 
 def _together(here: LoopEntity, loop: Loop, store: Store) -> Together:
@@ -116,6 +121,7 @@ def _submit(
     key: Key | None,
     store: Store,
     observed: Any,
+    call: Call,
     together: Together | None = None,
 ) -> None:
     """Ask the other store the same, off the caller's path."""
@@ -143,7 +149,7 @@ def _submit(
     here.comparer.submit(
         Comparison(
             op=op.name,
-            call=RECORD if together else promise(op.command(), key is not None),
+            call=call,
             key=key,
             sampled_at=asyncio.get_running_loop().time(),
             answer=observed,
@@ -196,7 +202,7 @@ class _Place:
         return query_bucket(self._entity.flag, text)
 
 
-async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
+async def open_cursor(here: LoopEntity, loop: Loop, op: CursorRead, company: Company) -> Opened:
     """Choose a cursor's store, and open it there if that is new."""
     if op.unit is not None:
         opened: Opened = await op.unit.open(op)
@@ -205,10 +211,14 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
     place = _Place(entity, op)
 
     async def new(fence: Fence | None) -> NewCursor | None:
-        return await NewCursor.open(loop.pool, entity.engine, op.command(), fence)
+        async def read(neighbours: Neighbours) -> NewCursor:
+            return await _open_on_new(loop, entity, op, fence, neighbours)
+
+        authority = Store.LEGACY if fence is not None and fence.stale_after is not None else Store.NEW
+        return await company.on_new(authority, read)
 
     async def legacy() -> NewCursor | None:
-        return None
+        return await company.on_legacy(_nothing)
 
     try:
         cursor, store, view = await reads.read(
@@ -223,21 +233,39 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: FindOp) -> Opened:
     except CommandFailure as failure:
         if failure.unsupported is not None:
             entity.count_unsupported(failure.unsupported)
-            if here.handle.view().authority is Store.LEGACY:
-                return Opened(None, None)
         raise
     return Opened(cursor, _observer(here, loop, op, view, place, store))
 
 
+async def _nothing() -> None:
+    """What the driver's own cursor needs of the router."""
+
+
+async def _open_on_new(
+    loop: Loop, entity: Entity, op: CursorRead, fence: Fence | None, neighbours: Neighbours
+) -> NewCursor:
+    """A cursor on PostgreSQL; a command that new does not serve is legacy's as long as it can be, as in `on_new`."""
+    try:
+        return await NewCursor.open(loop.pool, entity.engine, op.command(), fence, neighbours)
+    except CommandFailure as failure:
+        if failure.unsupported is None or fence is None or fence.stale_after is None:
+            raise
+        entity.count_unsupported(failure.unsupported)
+        raise StoreDown(f"new does not serve {failure.unsupported}") from failure
+
+
 def _observer(
-    here: LoopEntity, loop: Loop, op: FindOp, view: View, place: _Place, store: Store
+    here: LoopEntity, loop: Loop, op: CursorRead, view: View, place: _Place, store: Store
 ) -> Callable[[Any, bool], None] | None:
     """Takes what a cursor delivered; only whole answers are compared."""
     if not view.shadows or not place.phase(view).shadow_reads or not here.entity.sampled():
         return None
+    call = promise(op, place.key is not None)
+    if call is None:
+        return None
 
     def observe(documents: Any, complete: bool) -> None:
         if complete:
-            _submit(here, loop, op, view, place.key, store, list(documents))
+            _submit(here, loop, op, view, place.key, store, list(documents), call)
 
     return observe

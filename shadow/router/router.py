@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import UNSUPPORTED
 from shadow.ops.base import Op, ReadOp, WriteOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.protocol.view import View
 from shadow.router import reading, writing
+from shadow.router.company import Company
 from shadow.router.cursor import Opened
 from shadow.runtime.loops import LoopEntity
 from shadow_adapters.mongo.outcomes import Outcome, outcome_of
@@ -63,10 +64,13 @@ class Router:
         here = await self._here()
         return await self._measured(here, op, writing.write(here, here.loop, op))
 
-    async def open(self, op: FindOp) -> Opened:
-        """Choose the store of a cursor; it stays there."""
+    async def open(self, op: CursorRead) -> Opened:
+        """Choose the store of a cursor; it stays there.
+
+        Raises `CommandFailure` where new answers and refuses it, or where no store has all that it reads.
+        """
         here = await self._here()
-        return await reading.open_cursor(here, here.loop, op)
+        return await reading.open_cursor(here, here.loop, op, self._company(here, op))
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""
@@ -112,6 +116,16 @@ class Router:
         if not here.handle.view().known:
             await self._runtime().refuse_armed(here)
         return here
+
+    def _company(self, here: LoopEntity, op: CursorRead) -> Company:
+        """The other collections that an operation reads, as this loop knows them."""
+        runtime, members = self._runtime(), {}
+        for collection in op.others:
+            settings = runtime.settings.entity_for(here.entity.database, collection)
+            if settings is not None and settings.name == self.entity:
+                continue
+            members[collection] = None if settings is None else here.loop.add(runtime.entities[settings.name])
+        return Company(members, here.loop.node.terms)
 
     async def _measured(self, here: LoopEntity, op: Op[R], answer: Awaitable[reading.Answered[R]]) -> R:
         """Record what the caller waited, for whom and how it ended."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pymongo.errors import AutoReconnect, InvalidOperation, NetworkTimeout, OperationFailure, PyMongoError
 
 from shadow.ops.base import Op, ReadOp, WriteOp
-from shadow.ops.find import FindOp
+from shadow.ops.cursor import CursorRead
 from shadow.protocol.reads import write_fence
 from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View
@@ -26,6 +26,7 @@ from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.contract import Fence, Key
 from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown
 from shadow_adapters.mongo.outcomes import outcome_of
+from shadow_adapters.postgres.call import Neighbour
 from shadow_adapters.postgres.errors import mapped
 from shadow_adapters.postgres.pool import Connection
 from shadow_flags.phases import Store
@@ -72,14 +73,17 @@ class TransactionUnit:
             op = await self._mark(here, op)
         return Answered(await op.on_legacy(), "legacy", view.phase)
 
-    async def open(self, op: FindOp) -> Opened:
+    async def open(self, op: CursorRead) -> Opened:
         """A cursor inside the transaction."""
         here, view = await self._enter(op)
+        others = await self._others(here, op)
         if self._store is Store.LEGACY:
             return Opened(None, None)
         with _in_drivers_words():
-            conn = await self._connection(view)
-            return Opened(await here.entity.engine.open(conn, op.command()), None)
+            for each in (view, *(entered[1] for entered in others.values())):
+                conn = await self._connection(each)
+            neighbours = {name: Neighbour(entered[0].entity.layout, None) for name, entered in others.items()}
+            return Opened(await here.entity.engine.open(conn, op.command(), None, neighbours.get), None)
 
     async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
         """Commit on the unit's store, then settle and sync its marks."""
@@ -103,7 +107,18 @@ class TransactionUnit:
     async def _enter(self, op: Op[Any]) -> tuple[LoopEntity, View]:
         """Count the transaction as in flight for the entity, and hold it to the unit's store."""
         driver: Any = op
-        name = self._runtime().entity_of(driver.driver.core.database.name, driver.driver.name)
+        return await self._enter_entity(self._runtime().entity_of(driver.driver.core.database.name, driver.driver.name))
+
+    async def _others(self, here: LoopEntity, op: CursorRead) -> dict[str, tuple[LoopEntity, View]]:
+        """The other configured collections that an operation reads, entered as its own is."""
+        found = {}
+        for collection in op.others:
+            settings = self._runtime().settings.entity_for(here.entity.database, collection)
+            if settings is not None and settings.name != here.entity.name:
+                found[collection] = await self._enter_entity(settings.name)
+        return found
+
+    async def _enter_entity(self, name: str) -> tuple[LoopEntity, View]:
         found = self._entered.get(name)
         if found is None:
             self._loop = await self._runtime().loop()
