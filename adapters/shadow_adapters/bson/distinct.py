@@ -10,16 +10,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shadow_adapters.bson.keys import encode
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.paths import as_document
 
 _DIGITS: Final = re.compile(r"[0-9]+\Z")
 
 
 class Distinct:
-    """Gathers the values at ``path``. Equal ones (1, 1.0) are one value, which looks as the first that was met."""
+    """Gathers the values at ``path``. Equal ones (1, 1.0) are one value, which looks as the first that was met.
 
-    def __init__(self, path: str) -> None:
+    ``collation``: how texts compare.
+    """
+
+    def __init__(self, path: str, collation: Collation = SIMPLE) -> None:
+        self._key = collation.equal
         self._parts = tuple(path.split("."))
         self._found: dict[bytes, Any] = {}
 
@@ -31,7 +35,7 @@ class Distinct:
     def add(self, document: Mapping[str, Any]) -> None:
         """Gather the values of a document."""
         for value in _along(document, self._parts):
-            self._found.setdefault(encode(value), value)
+            self._found.setdefault(self._key(value), value)
 
 
 def _along(node: Any, parts: tuple[str, ...]) -> Iterator[Any]:

@@ -33,9 +33,9 @@ _NULL: Final = bytes((TAG_NULL,))
 _EMPTY_ARRAY_KEY: Final = bytes((TAG_UNDEFINED,))  # as MongoDB indexes it; equal to nothing else
 
 
-def compare(a: Any, b: Any) -> int:
-    """-1, 0 or 1 as ``a`` is below, equal to or above ``b`` in BSON's order."""
-    left, right = encode(a), encode(b)
+def compare(a: Any, b: Any, collation: Collation = SIMPLE) -> int:
+    """-1, 0 or 1 as ``a`` is below, equal to or above ``b`` in BSON's order, texts in the collation's."""
+    left, right = collation.order(a), collation.order(b)
     return (left > right) - (left < right)
 
 

@@ -17,10 +17,12 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from shadow_adapters.bson import keys
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.contract import Key
 from shadow_adapters.postgres.call import Call, Gate
+from shadow_adapters.postgres.compiler.collated import without_texts
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import where
 from shadow_adapters.postgres.errors import ERRORS
@@ -62,10 +64,10 @@ class Query:
         return self.condition.exact and (self.sort is None or self.order is not None)
 
 
-def key_of_filter(filter: Mapping[str, Any]) -> Key | None:
-    """The byte key of the one record that a filter names, if it names one."""
+def key_of_filter(filter: Mapping[str, Any], collation: Collation = SIMPLE) -> Key | None:
+    """The byte key of the one record that a filter names, if it names one. Under a collation a text names many."""
     fixed, value = equality_id(filter)
-    return keys.encode(value) if fixed else None
+    return keys.encode(value) if fixed and collation is SIMPLE else None
 
 
 def named_key(filter: Mapping[str, Any]) -> Key | None:
@@ -83,15 +85,24 @@ def compile_query(
     skip: int = 0,
     limit: int = 0,
     variables: Mapping[str, Any] | None = None,
+    collation: Collation = SIMPLE,
 ) -> Query:
     """Compile a filter; the gate's parameters come first. Raises `CommandFailure`.
 
-    ``variables``: what ``$expr`` may use, by name; None for the call's time alone.
+    Args:
+        variables: what ``$expr`` may use, by name; None for the call's time alone.
+        collation: how texts compare; SQL is asked of everything else, and the rest is decided here.
     """
     args = Args(*gate.args)
+    variables = {"NOW": call.now} if variables is None else variables
+    if collation is not SIMPLE:
+        matcher = compile_filter(filter, variables, collation)
+        condition = Condition(where(without_texts(filter), call.layout.resolver, args).sql)
+        key = compile_sort(sort, collation) if sort else None
+        return Query(condition, args, matcher, key, skip=skip, limit=limit)
     if len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS and not skip:
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
-    matcher = compile_filter(filter, {"NOW": call.now} if variables is None else variables)
+    matcher = compile_filter(filter, variables)
     condition = where(filter, call.layout.resolver, args)
     key, order = (compile_sort(sort), _order(call, sort)) if sort else (None, None)
     access = call.layout.access(filter, sort if order is None else None, args)

@@ -1,8 +1,8 @@
 """Collations: comparing text as a language does, by keys made here of Unicode's own tables, without a library's.
 
 A key is a text again, which stands in the text's place in a value; so documents and arrays compare by the texts in
-them, as in MongoDB. Two keys of a text: one tells what is equal, for every script but where it says otherwise; one tells
-the order, for the letters whose order is written down here (`order`).
+them, as in MongoDB. Two keys of a text: one tells what is equal, for every script but where it says otherwise; one
+tells the order, for the letters whose order is written down here (`order`).
 """
 
 from __future__ import annotations

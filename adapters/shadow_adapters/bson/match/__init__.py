@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.match.expr import uses_expression
 from shadow_adapters.bson.match.identity import equality_id
@@ -22,36 +23,48 @@ _PARSER: Final = Parser(_NO_VARIABLES)
 class Matcher:
     """A compiled filter."""
 
-    __slots__ = ("_filter", "_position", "matches")
+    __slots__ = ("_filter", "_parser", "_position", "matches")
 
     matches: DocumentPredicate
     """Whether a document matches. Raises `CommandFailure` where a regex would take too long on it."""
 
-    def __init__(self, matches: DocumentPredicate, filter: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, matches: DocumentPredicate, filter: Mapping[str, Any] | None = None, parser: Parser = _PARSER
+    ) -> None:
         self.matches = matches
         self._filter = filter or {}
+        self._parser = parser
         self._position: Position | None = None
 
     def position(self, document: Mapping[str, Any]) -> int | None:
         """Index of the array element by which a document that matches does so; None where no element decided."""
         if self._position is None:
-            self._position = filter_position(self._filter, _PARSER)
+            self._position = filter_position(self._filter, self._parser)
         return self._position(document)
 
 
-def compile_filter(filter: Mapping[str, Any], variables: Mapping[str, Any] = _NO_VARIABLES) -> Matcher:
+def compile_filter(
+    filter: Mapping[str, Any], variables: Mapping[str, Any] = _NO_VARIABLES, collation: Collation = SIMPLE
+) -> Matcher:
     """The matcher of a filter document.
 
-    ``variables``: what ``$expr`` may use, by name: those of a ``let``, and ``NOW``.
+    Args:
+        variables: what ``$expr`` may use, by name: those of a ``let``, and ``NOW``.
+        collation: how texts compare.
 
     Raises `CommandFailure`: 2 for what MongoDB refuses too, and with ``unsupported`` for an operator not served here.
     """
     check_depth(filter)
-    return Matcher(Parser(variables).filter(filter) if variables else _PARSER.filter(filter), filter)
+    parser = _parser(variables, collation)
+    return Matcher(parser.filter(filter), filter, parser)
 
 
-def compile_condition(condition: Mapping[str, Any]) -> Predicate:
+def compile_condition(condition: Mapping[str, Any], collation: Collation = SIMPLE) -> Predicate:
     """Whether a value, by itself, satisfies a document of operators, as if it were a field. Raises `CommandFailure`."""
     check_depth(condition)
-    holds = _PARSER.field(condition).over("value")
+    holds = _parser(_NO_VARIABLES, collation).field(condition).over("value")
     return lambda value: holds({"value": value})
+
+
+def _parser(variables: Mapping[str, Any], collation: Collation) -> Parser:
+    return Parser(variables, collation) if variables or collation is not SIMPLE else _PARSER

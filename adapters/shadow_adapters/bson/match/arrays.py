@@ -44,7 +44,7 @@ def all_of(argument: Any, parser: Parser) -> Test:
         return All(tuple(parser.field(item) for item in argument))
     if any(operators):
         raise CommandFailure(2, "no $ expressions in $all")
-    return All(tuple(plain(item) for item in argument))
+    return All(tuple(plain(item, parser.collation) for item in argument))
 
 
 def _first_operator(item: Any) -> str | None:

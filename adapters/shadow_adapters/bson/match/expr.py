@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.expression import compile_expression, truth
 from shadow_adapters.bson.match.test import DocumentPredicate
+from shadow_adapters.failures import CommandFailure
 
 _BRANCHES: Final = ("$and", "$or", "$nor")
 
@@ -18,7 +20,12 @@ def uses_expression(filter: Mapping[str, Any]) -> bool:
     return any(uses_expression(branch) for name in _BRANCHES for branch in filter.get(name, ()))
 
 
-def expression_holds(spec: Any, variables: Mapping[str, Any]) -> DocumentPredicate:
-    """The predicate of an expression that sees the variables. Raises `CommandFailure`."""
+def expression_holds(spec: Any, variables: Mapping[str, Any], collation: Collation) -> DocumentPredicate:
+    """The predicate of an expression that sees the variables.
+
+    Raises `CommandFailure`, with ``unsupported`` under a collation, which expressions here know nothing of.
+    """
+    if collation is not SIMPLE:
+        raise CommandFailure(2, "$expr under a collation is not served", unsupported="collation with $expr")
     expression = compile_expression(spec, variables)
     return lambda document: truth(expression.evaluate(document, variables))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match.arrays import all_of, elem_match, size
 from shadow_adapters.bson.match.bits import bits
 from shadow_adapters.bson.match.comparison import equal, not_equal, not_one_of, one_of, ordered, plain
@@ -24,14 +25,14 @@ FieldOperator = Callable[[str, Any, Mapping[str, Any], "Parser"], Test | None]
 FilterOperator = Callable[[str, Any, "Parser"], DocumentPredicate]
 
 FIELD_OPERATORS: Final[dict[str, FieldOperator]] = {
-    "$eq": lambda _, argument, _whole, _parser: equal(argument),
-    "$ne": lambda _, argument, _whole, _parser: not_equal(argument),
-    "$gt": lambda name, argument, _whole, _parser: ordered(name, argument),
-    "$gte": lambda name, argument, _whole, _parser: ordered(name, argument),
-    "$lt": lambda name, argument, _whole, _parser: ordered(name, argument),
-    "$lte": lambda name, argument, _whole, _parser: ordered(name, argument),
-    "$in": lambda name, argument, _whole, _parser: one_of(name, argument),
-    "$nin": lambda name, argument, _whole, _parser: not_one_of(name, argument),
+    "$eq": lambda _, argument, _whole, parser: equal(argument, parser.collation),
+    "$ne": lambda _, argument, _whole, parser: not_equal(argument, parser.collation),
+    "$gt": lambda name, argument, _whole, parser: ordered(name, argument, parser.collation),
+    "$gte": lambda name, argument, _whole, parser: ordered(name, argument, parser.collation),
+    "$lt": lambda name, argument, _whole, parser: ordered(name, argument, parser.collation),
+    "$lte": lambda name, argument, _whole, parser: ordered(name, argument, parser.collation),
+    "$in": lambda name, argument, _whole, parser: one_of(name, argument, parser.collation),
+    "$nin": lambda name, argument, _whole, parser: not_one_of(name, argument, parser.collation),
     "$exists": lambda _, argument, _whole, _parser: exists(argument),
     "$type": lambda _, argument, _whole, _parser: of_type(argument),
     "$bitsAllSet": lambda name, argument, _whole, _parser: bits(name, argument),
@@ -52,7 +53,7 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
     "$and": all_filters,
     "$or": any_filter,
     "$nor": no_filter,
-    "$expr": lambda _, argument, parser: expression_holds(argument, parser.variables),
+    "$expr": lambda _, argument, parser: expression_holds(argument, parser.variables, parser.collation),
     "$comment": lambda _, _argument, _parser: lambda _document: True,
 }
 """What may stand in the place of a field."""
@@ -61,15 +62,17 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
 class Parser:
     """Compiles filters and conditions; the families' operators come back to it for what is nested in them.
 
-    ``variables``: those that ``$expr`` may use, with their values.
+    ``variables``: those that ``$expr`` may use, with their values. ``collation``: how texts compare.
     """
 
-    __slots__ = ("variables",)
+    __slots__ = ("collation", "variables")
 
     variables: Mapping[str, Any]
+    collation: Collation
 
-    def __init__(self, variables: Mapping[str, Any]) -> None:
+    def __init__(self, variables: Mapping[str, Any], collation: Collation = SIMPLE) -> None:
         self.variables = variables
+        self.collation = collation
 
     def filter(self, filter: Mapping[str, Any]) -> DocumentPredicate:
         """The predicate of a whole filter document. Raises `CommandFailure`."""
@@ -81,7 +84,7 @@ class Parser:
             if operator is None:
                 raise CommandFailure(2, f"unknown top level operator: {name}", unsupported=name)
             return operator(name, argument, self)
-        test = self.field(argument) if is_condition(argument) else plain(argument)
+        test = self.field(argument) if is_condition(argument) else plain(argument, self.collation)
         return test.over(name)
 
     def field(self, condition: Mapping[str, Any]) -> Test:

@@ -36,7 +36,7 @@ def _clauses(filter: Mapping[str, Any], parser: Parser) -> Iterator[Position]:
             for branch in argument:
                 yield from _clauses(branch, parser)
         elif not name.startswith("$") or name in REFERENCE_FIELDS:
-            test = parser.field(argument) if is_condition(argument) else plain(argument)
+            test = parser.field(argument) if is_condition(argument) else plain(argument, parser.collation)
             yield from _of_test(test, tuple(name.split(".")))
 
 

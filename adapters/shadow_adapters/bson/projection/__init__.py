@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import Matcher, compile_filter
 from shadow_adapters.bson.projection.elements import keep_found
 from shadow_adapters.bson.projection.fields import Fields
@@ -50,23 +51,27 @@ class Projection:
 
 
 def compile_projection(
-    spec: Mapping[str, Any] | None, filter: Mapping[str, Any] = _NOTHING, variables: Mapping[str, Any] = _NOTHING
+    spec: Mapping[str, Any] | None,
+    filter: Mapping[str, Any] = _NOTHING,
+    variables: Mapping[str, Any] = _NOTHING,
+    collation: Collation = SIMPLE,
 ) -> Projection:
     """The projection of a `find` or a `findAndModify`.
 
     Args:
         filter: the filter that finds the documents, which ``$`` refers to.
         variables: what expressions may use, by name.
+        collation: how ``$elemMatch`` and the filter compare texts.
 
     Raises `CommandFailure`: what `compile_fields` raises, and for ``$slice``, ``$elemMatch`` and ``$`` 31255, 31256,
     31270, 31271, 31274 to 31277, 31287, 31308.
     """
     if not spec:
         return Projection()
-    parser = FindParser(variables, filter)
+    parser = FindParser(variables, filter, collation)
     fields = parser.parse(spec)
     path = parser.positional
-    found = None if path is None else (path, compile_filter(filter, variables))
+    found = None if path is None else (path, compile_filter(filter, variables, collation))
     return Projection(fields, variables, parser.slices, found)
 
 

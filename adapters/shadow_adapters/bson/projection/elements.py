@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.expression import Expression
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.paths import MISSING, as_document
@@ -13,14 +14,14 @@ from shadow_adapters.bson.projection.paths import Path
 from shadow_adapters.failures import CommandFailure
 
 
-def elem_match(name: str, condition: Any) -> Expression:
+def elem_match(name: str, condition: Any, collation: Collation) -> Expression:
     """An array of the first element of the field that satisfies the condition; missing where there is none.
 
     Raises `CommandFailure` 31274 for a condition that is no document, and what a filter raises.
     """
     if not isinstance(condition, Mapping):
         raise CommandFailure(31274, "elemMatch: Invalid argument, object required")
-    matcher = compile_filter({name: {"$elemMatch": condition}})
+    matcher = compile_filter({name: {"$elemMatch": condition}}, collation=collation)
 
     def run(scope: Mapping[str, Any]) -> Any:
         document = scope["ROOT"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from bson.decimal128 import Decimal128
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.match.element import truthy
 from shadow_adapters.bson.paths import as_document
 from shadow_adapters.bson.projection.elements import elem_match, has_clause_of
@@ -21,17 +22,19 @@ class FindParser(Parser):
 
     Args:
         filter: the filter that finds the documents, which ``$`` refers to.
+        collation: how ``$elemMatch`` compares texts.
 
     Attributes:
         slices: the arrays that are cut, by their paths.
         positional: the path of the array of which ``$`` keeps one element.
     """
 
-    def __init__(self, names: Collection[str], filter: Mapping[str, Any]) -> None:
+    def __init__(self, names: Collection[str], filter: Mapping[str, Any], collation: Collation) -> None:
         super().__init__(names)
         self.slices: dict[Path, Slice] = {}
         self.positional: Path | None = None
         self._filter = filter
+        self._collation = collation
         self._matching = False
 
     def _default(self) -> bool:
@@ -59,7 +62,7 @@ class FindParser(Parser):
             raise CommandFailure(31255, "Cannot specify positional operator and $elemMatch.")
         if len(path) > 1:
             raise CommandFailure(31275, "Cannot use $elemMatch projection on a nested field.")
-        self._add(path, elem_match(path[0], condition))
+        self._add(path, elem_match(path[0], condition, self._collation))
         self._matching = True
 
     def _positional(self, name: str, value: Any, way: Path) -> None:

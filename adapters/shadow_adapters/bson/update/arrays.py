@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shadow_adapters.bson.keys import encode
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.match import compile_condition, compile_filter, is_condition
 from shadow_adapters.bson.match.regex import as_regex
 from shadow_adapters.bson.paths import MISSING, Predicate, as_document
@@ -17,7 +17,7 @@ from shadow_adapters.failures import CommandFailure
 _FILTERS = ("$and", "$or", "$nor")
 
 
-def add_to_set(path: Path, argument: Any) -> Effect:
+def add_to_set(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$addToSet``: the values that no element is equal to yet; the array is made where it is missing."""
     values = _each(argument)
 
@@ -30,9 +30,9 @@ def add_to_set(path: Path, argument: Any) -> Effect:
                 f"has non-array type {type_name(current)}",
             )
         array = [] if current is MISSING else list(current)
-        seen = set(map(encode, array))
+        seen = set(map(collation.equal, array))
         for value in values:
-            key = encode(value)
+            key = collation.equal(value)
             if key not in seen:
                 seen.add(key)
                 array.append(value)
@@ -54,20 +54,20 @@ def _each(argument: Any) -> list[Any]:
     return list(values)
 
 
-def pull(path: Path, argument: Any) -> Effect:
+def pull(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$pull``: takes out the elements that a condition, a filter of documents, a regex or a value matches."""
-    return _taking_out("$pull", _pulled(argument))
+    return _taking_out("$pull", _pulled(argument, collation))
 
 
-def _pulled(argument: Any) -> Predicate:
+def _pulled(argument: Any, collation: Collation) -> Predicate:
     if as_regex(argument) is not None:
         return compile_condition({"$in": [argument]})
     if not isinstance(argument, Mapping):
-        key = encode(argument)
-        return lambda element: encode(element) == key
+        key = collation.equal(argument)
+        return lambda element: collation.equal(element) == key
     if is_condition(argument) and next(iter(argument)) not in _FILTERS:
-        return compile_condition(argument)
-    matches = compile_filter(argument).matches
+        return compile_condition(argument, collation)
+    matches = compile_filter(argument, collation=collation).matches
 
     def matched(element: Any) -> bool:
         document = as_document(element)
@@ -76,12 +76,12 @@ def _pulled(argument: Any) -> Predicate:
     return matched
 
 
-def pull_all(path: Path, argument: Any) -> Effect:
+def pull_all(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$pullAll``: takes out the elements equal to one of the values."""
     if not isinstance(argument, list | tuple):
         raise CommandFailure(2, f"$pullAll requires an array argument but was given a {type_name(argument)}")
-    keys = frozenset(map(encode, argument))
-    return _taking_out("$pullAll", lambda element: encode(element) in keys)
+    keys = frozenset(map(collation.equal, argument))
+    return _taking_out("$pullAll", lambda element: collation.equal(element) in keys)
 
 
 def _taking_out(name: str, out: Callable[[Any], bool]) -> Effect:
@@ -96,7 +96,7 @@ def _taking_out(name: str, out: Callable[[Any], bool]) -> Effect:
     return effect
 
 
-def pop(path: Path, argument: Any) -> Effect:
+def pop(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$pop``: takes out the last element (1) or the first (-1)."""
     if isinstance(argument, bool) or argument not in (1, -1):
         raise CommandFailure(9, f"$pop expects 1 or -1 for '{dotted(path)}'")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bson.int64 import Int64
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.paths import MISSING
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
@@ -22,7 +23,7 @@ _OPERATIONS: Final[dict[str, Callable[[int, int], int]]] = {
 _INT32: Final = 1 << 31
 
 
-def bit(path: Path, argument: Any) -> Effect:
+def bit(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$bit``: the operations one after the other; a missing field is 0. A long makes the result one."""
     steps = _steps(argument)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bson.datetime_ms import DatetimeMS
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.update.editor import Editor, Path
 
 
@@ -22,8 +23,11 @@ class Occasion:
 Effect = Callable[[Editor, Path, Occasion], None]
 """A change of a document at one path, which holds no positional operators any more."""
 
-Operator = Callable[[Path, Any], Effect]
-"""From a path and the operator's argument to the effect. Raises `CommandFailure` for an argument that is no good."""
+Operator = Callable[[Path, Any, Collation], Effect]
+"""From a path, the operator's argument and how texts compare to the effect.
+
+Raises `CommandFailure` for an argument that is no good.
+"""
 
 
 def dotted(path: Path) -> str:

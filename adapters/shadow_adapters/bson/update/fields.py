@@ -7,6 +7,7 @@ from typing import Any
 
 from bson.timestamp import Timestamp
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.paths import MISSING
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
@@ -14,12 +15,12 @@ from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure
 
 
-def set_(path: Path, argument: Any) -> Effect:
+def set_(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$set``: the value, wherever the field is now."""
     return lambda editor, path, _: editor.put(path, argument)
 
 
-def set_on_insert(path: Path, argument: Any) -> Effect:
+def set_on_insert(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$setOnInsert``: the value, where the update makes the document."""
 
     def effect(editor: Editor, path: Path, occasion: Occasion) -> None:
@@ -29,12 +30,12 @@ def set_on_insert(path: Path, argument: Any) -> Effect:
     return effect
 
 
-def unset(path: Path, argument: Any) -> Effect:
+def unset(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$unset``: no field; null in an array."""
     return lambda editor, path, _: editor.remove(path)
 
 
-def current_date(path: Path, argument: Any) -> Effect:
+def current_date(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$currentDate``: the occasion's time, as a date or a timestamp."""
     timestamp = _wants_timestamp(argument)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING
 from shadow_adapters.bson.types import is_number, type_name
@@ -14,12 +15,12 @@ from shadow_adapters.bson.update.effect import Effect, Occasion, dotted
 from shadow_adapters.failures import CommandFailure
 
 
-def inc(path: Path, argument: Any) -> Effect:
+def inc(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$inc``: the sum; of a missing field, the argument."""
     return _computed("$inc", "increment", path, argument, add, lambda number: number)
 
 
-def mul(path: Path, argument: Any) -> Effect:
+def mul(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$mul``: the product; of a missing field, the argument times zero, which keeps its type."""
     return _computed("$mul", "multiply", path, argument, multiply, lambda number: multiply(number, 0))
 
@@ -49,20 +50,20 @@ def _computed(
     return effect
 
 
-def min_(path: Path, argument: Any) -> Effect:
+def min_(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$min``: the argument where it is below the value, in BSON's order, or the field is missing."""
-    return _bounded(argument, -1)
+    return _bounded(argument, -1, collation)
 
 
-def max_(path: Path, argument: Any) -> Effect:
+def max_(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$max``: the argument where it is above the value, in BSON's order, or the field is missing."""
-    return _bounded(argument, 1)
+    return _bounded(argument, 1, collation)
 
 
-def _bounded(argument: Any, side: int) -> Effect:
+def _bounded(argument: Any, side: int, collation: Collation) -> Effect:
     def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
-        if current is MISSING or compare(argument, current) == side:
+        if current is MISSING or compare(argument, current, collation) == side:
             editor.put(path, argument)
 
     return effect

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.arrays import add_to_set, pop, pull, pull_all
 from shadow_adapters.bson.update.bits import bit
@@ -42,7 +43,7 @@ Change = tuple[Path, Effect]
 """An effect, and where it is to be had."""
 
 
-def compile_operators(update: Mapping[str, Any], filters: Filters) -> list[Change]:
+def compile_operators(update: Mapping[str, Any], filters: Filters, collation: Collation) -> list[Change]:
     """The changes of an update document. Raises `CommandFailure`."""
     changes: list[Change] = []
     touched: list[Path] = []
@@ -68,7 +69,7 @@ def compile_operators(update: Mapping[str, Any], filters: Filters) -> list[Chang
                 touched.append(destination)
                 changes.append((destination, rename(path)))
             else:
-                changes.append((path, OPERATORS[name](path, argument)))
+                changes.append((path, OPERATORS[name](path, argument, collation)))
     check_used(filters, frozenset().union(*(check_positional(path, filters) for path in touched)))
     return ordered(changes, touched)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import Collation
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.paths import MISSING, Predicate
 from shadow_adapters.bson.types import type_name
@@ -35,7 +36,7 @@ def is_dynamic(path: Path) -> bool:
     return any("$" in part and is_positional(part) for part in path)
 
 
-def compile_array_filters(filters: Any) -> dict[str, Predicate]:
+def compile_array_filters(filters: Any, collation: Collation) -> dict[str, Predicate]:
     """The predicates of ``arrayFilters`` by identifier.
 
     Raises `CommandFailure`: 14 for what is no array of documents, 9 where a filter names no element, several, or one
@@ -48,7 +49,7 @@ def compile_array_filters(filters: Any) -> dict[str, Predicate]:
         name = _identifier(each)
         if name in compiled:
             raise CommandFailure(9, f"Found multiple array filters with the same top-level field name {name}")
-        compiled[name] = _on_element(name, each)
+        compiled[name] = _on_element(name, each, collation)
     return compiled
 
 
@@ -77,8 +78,8 @@ def _top_level_names(filter: Mapping[str, Any]) -> Iterator[str]:
             yield name.partition(".")[0]
 
 
-def _on_element(name: str, filter: Mapping[str, Any]) -> Predicate:
-    matches = compile_filter(filter).matches
+def _on_element(name: str, filter: Mapping[str, Any], collation: Collation) -> Predicate:
+    matches = compile_filter(filter, collation=collation).matches
     return lambda element: matches({name: element})
 
 

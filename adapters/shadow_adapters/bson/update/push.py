@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shadow_adapters.bson.keys import encode, invert
+from shadow_adapters.bson.collation import Collation
+from shadow_adapters.bson.keys import invert
 from shadow_adapters.bson.paths import MISSING, as_document
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.bson.update.editor import Editor, Path
@@ -17,13 +18,13 @@ SortKey = Callable[[Any], bytes]
 _CLAUSES = ("$each", "$position", "$slice", "$sort")
 
 
-def push(path: Path, argument: Any) -> Effect:
+def push(path: Path, argument: Any, collation: Collation) -> Effect:
     """``$push``: values added to an array, which is then sorted and cut; the array is made where it is missing."""
     clauses = argument if isinstance(argument, Mapping) and "$each" in argument else {"$each": [argument]}
     _check_clauses(clauses)
     position = _whole(clauses, "$position")
     keep = _whole(clauses, "$slice")
-    key = _sort_key(clauses["$sort"]) if "$sort" in clauses else None
+    key = _sort_key(clauses["$sort"], collation.order) if "$sort" in clauses else None
 
     def effect(editor: Editor, path: Path, _: Occasion) -> None:
         current = editor.find(path)
@@ -64,10 +65,10 @@ def _whole(clauses: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def _sort_key(spec: Any) -> SortKey:
+def _sort_key(spec: Any, order: SortKey) -> SortKey:
     if isinstance(spec, Mapping):
-        return _by_fields({tuple(name.split(".")): _descends(direction) for name, direction in spec.items()})
-    return _directed(encode, _descends(spec))
+        return _by_fields({tuple(name.split(".")): _descends(direction) for name, direction in spec.items()}, order)
+    return _directed(order, _descends(spec))
 
 
 def _directed(key: SortKey, descending: bool) -> SortKey:
@@ -80,17 +81,13 @@ def _descends(direction: Any) -> bool:
     return bool(direction == -1)
 
 
-def _by_fields(fields: Mapping[Path, bool]) -> SortKey:
+def _by_fields(fields: Mapping[Path, bool], order: SortKey) -> SortKey:
     if not fields:
         raise CommandFailure(2, "The $sort pattern is empty when it should be a set of fields.")
 
     def key(element: Any) -> bytes:
-        return b"".join(
-            [
-                invert(encode(_field(element, path))) if down else encode(_field(element, path))
-                for path, down in fields.items()
-            ]
-        )
+        keys = [(order(_field(element, path)), down) for path, down in fields.items()]
+        return b"".join([invert(key) if down else key for key, down in keys])
 
     return key
 

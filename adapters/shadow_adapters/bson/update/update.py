@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.keys import TAG_ARRAY, TAG_REGEX, encode
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.update.editor import Editor
@@ -75,6 +76,7 @@ def check_update(
     array_filters: Any = (),
     variables: Mapping[str, Any] = _NO_VARIABLES,
     constants: Mapping[str, Any] | None = None,
+    collation: Collation = SIMPLE,
 ) -> Update:
     """Compile an update; a document whose first name is no operator is a replacement, an array a pipeline.
 
@@ -82,20 +84,23 @@ def check_update(
         array_filters: what the elements that ``$[identifier]`` stands for satisfy.
         variables: what a pipeline's expressions may use, by name.
         constants: more of them, of a statement's ``c``.
+        collation: how texts compare where an operator compares.
 
     Raises `CommandFailure`: 9 for an unknown operator, 40 for conflicting paths, 52 for an operator in a replacement,
     72 for a stage that is not for updates, 51198 for constants without a pipeline, others for bad arguments.
     """
-    filters = compile_array_filters(array_filters)
+    filters = compile_array_filters(array_filters, collation)
     if not isinstance(update, Mapping):
         if filters:
             raise CommandFailure(9, "arrayFilters may not be specified for pipeline-style updates")
+        if collation is not SIMPLE:
+            raise CommandFailure(2, "pipelines under a collation are not served", unsupported="collation of a pipeline")
         return Update(transform=compile_transform(update, {**variables, **(constants or {})}))
     if constants is not None:
         raise CommandFailure(51198, "Constant values may only be specified for pipeline updates")
     check_depth(update)
     if next(iter(update), "").startswith("$"):
-        changes = compile_operators(update, filters)
+        changes = compile_operators(update, filters, collation)
         return Update(changes, filters, any(is_dynamic(path) for path, _ in changes))
     for name in update:
         if name.startswith("$"):

@@ -10,12 +10,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.bson.numbers import INT, integer
 from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.count import count_matching
-from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of, whole_number
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.query import Query, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
@@ -76,13 +77,18 @@ class Aggregation:
         self._call = call
         self._context = Context(variables, sources, disk=command.get("allowDiskUse") is not False)
         self.first = leading(self.stages)
-        self._gate = call.read_gate(key_of_filter(self.first.filter))
+        self._collation = collation_of(command)
+        self._gate = call.read_gate(key_of_filter(self.first.filter, self._collation))
         self.query = self._compile()
         if self.query.sort is not None and self.query.order is None and not self._context.disk:
             # the stage itself holds no more than it may
             self.first = Leading(self.first.filter, stages=_matches(self.stages))
             self.query = self._compile()
         self.counted = _counted(self.stages, self.first)
+        if self._collation is not SIMPLE and (self.counted or self.first.stages) < len(self.stages):
+            raise CommandFailure(
+                2, "stages behind the query are not served under a collation", unsupported="collation of a pipeline"
+            )
 
     async def run(self) -> AsyncGenerator[Batch]:
         """The results, in batches that are not empty. To be closed (`aclosing`)."""
@@ -104,6 +110,7 @@ class Aggregation:
             skip=first.skip,
             limit=first.limit,
             variables=self._context.variables,
+            collation=self._collation,
         )
 
     async def _find(self) -> AsyncGenerator[Batch]:
@@ -118,7 +125,9 @@ class Aggregation:
 
     async def _count(self) -> AsyncGenerator[Batch]:
         first = self.first
-        found = await count_matching(self._call, first.filter, first.skip, first.limit, self._context.variables)
+        found = await count_matching(
+            self._call, first.filter, first.skip, first.limit, self._context.variables, self._collation
+        )
         if found:
             yield [_tally(self.stages[self.counted - 1], found)]
 

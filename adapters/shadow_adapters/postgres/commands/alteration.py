@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shadow_adapters.bson import keys
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.limits import checked_record
 from shadow_adapters.bson.match import is_condition, uses_expression
 from shadow_adapters.bson.update import Position, Update, upsert_seed
@@ -22,6 +23,7 @@ class Alteration:
     """A compiled update, and of which records.
 
     ``variables``: what the filter's expressions may use. ``sort``: the order in which the first record is changed.
+    ``collation``: how the filter and the order compare texts.
     Raises `CommandFailure` 224 for an upsert by an expression, which says of no field what it is.
     """
 
@@ -30,6 +32,7 @@ class Alteration:
     variables: Mapping[str, Any]
     sort: Mapping[str, Any]
     upsert: bool
+    collation: Collation = SIMPLE
 
     def __post_init__(self) -> None:
         if self.upsert and uses_expression(self.filter):
@@ -38,7 +41,15 @@ class Alteration:
     def query(self, call: Call, *, limit: int) -> Query:
         """The query for the records. Raises `CommandFailure`."""
         gate = call.write_gate()
-        return compile_query(call, gate, self.filter, sort=self.sort, limit=limit, variables=self.variables)
+        return compile_query(
+            call,
+            gate,
+            self.filter,
+            sort=self.sort,
+            limit=limit,
+            variables=self.variables,
+            collation=self.collation,
+        )
 
     def edit(self, call: Call, position: Position, last: list[Document]) -> Callable[[Document], Document]:
         """The function from a document to the updated one.

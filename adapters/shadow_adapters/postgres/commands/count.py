@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.postgres.call import Call, Gate
-from shadow_adapters.postgres.commands.fields import check_fields, document, whole_number
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, whole_number
 from shadow_adapters.postgres.query import Query, compile_query, key_of_filter, matching_rows
 from shadow_adapters.postgres.replies import Reply
 
@@ -19,15 +20,21 @@ async def count(call: Call, command: Mapping[str, Any]) -> Reply:
     """``{n: ...}``. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
     check_fields(command, "count", _COUNT, _REFUSED)
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
-    return {"n": await count_matching(call, document(command, "query"), skip, limit), "ok": 1.0}
+    filter, collation = document(command, "query"), collation_of(command)
+    return {"n": await count_matching(call, filter, skip, limit, collation=collation), "ok": 1.0}
 
 
 async def count_matching(
-    call: Call, filter: Mapping[str, Any], skip: int, limit: int, variables: Mapping[str, Any] | None = None
+    call: Call,
+    filter: Mapping[str, Any],
+    skip: int,
+    limit: int,
+    variables: Mapping[str, Any] | None = None,
+    collation: Collation = SIMPLE,
 ) -> int:
     """How many documents match, behind the first ``skip`` and no more than ``limit`` (0: all). Raises as `count`."""
-    gate = call.read_gate(key_of_filter(filter))
-    query = compile_query(call, gate, filter, variables=variables)
+    gate = call.read_gate(key_of_filter(filter, collation))
+    query = compile_query(call, gate, filter, variables=variables, collation=collation)
     wanted = skip + limit if limit else None
     if query.condition.exact:
         total = await _count_in_sql(call, gate, query)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
-from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of
 from shadow_adapters.postgres.query import compile_query, key_of_filter
 from shadow_adapters.postgres.replies import Reply, invalid, write_error
 from shadow_adapters.postgres.statements import delete_where
@@ -39,7 +39,8 @@ async def _delete(call: Call, statement: Mapping[str, Any], variables: Mapping[s
     check_fields(statement, "delete.deletes", _STATEMENT, _REFUSED)
     filter = document(statement, "q")
     gate = call.write_gate()
-    query = compile_query(call, gate, filter, limit=1 if statement.get("limit") else 0, variables=variables)
+    limit, collation = int(bool(statement.get("limit"))), collation_of(statement)
+    query = compile_query(call, gate, filter, limit=limit, variables=variables, collation=collation)
     if query.condition.exact and (not query.limit or key_of_filter(filter) is not None):
         return await delete_where(call, gate, query.condition, query.args)
     if query.limit:

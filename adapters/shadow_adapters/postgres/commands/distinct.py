@@ -11,7 +11,7 @@ from shadow_adapters.bson.distinct import Distinct
 from shadow_adapters.bson.limits import MAX_BYTES
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
-from shadow_adapters.postgres.commands.fields import check_fields, document
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document
 from shadow_adapters.postgres.query import compile_query, key_of_filter, matching_rows
 from shadow_adapters.postgres.replies import Reply
 
@@ -30,10 +30,10 @@ async def distinct(call: Call, command: Mapping[str, Any]) -> Reply:
         raise CommandFailure(40414, "BSON field 'distinct.key' is missing but a required field")
     if not isinstance(path, str):
         raise CommandFailure(14, "BSON field 'distinct.key' is the wrong type, expected type 'string'")
-    filter = document(command, "query")
-    gate = call.read_gate(key_of_filter(filter))
-    gathered = Distinct(path)
-    async with aclosing(matching_rows(call, gate, compile_query(call, gate, filter))) as stream:
+    filter, collation = document(command, "query"), collation_of(command)
+    gate = call.read_gate(key_of_filter(filter, collation))
+    gathered = Distinct(path, collation)
+    async with aclosing(matching_rows(call, gate, compile_query(call, gate, filter, collation=collation))) as stream:
         async for rows in stream:
             for _, found in rows:
                 gathered.add(found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import Collation, compile_collation
 from shadow_adapters.bson.expression import evaluate_let
-from shadow_adapters.bson.order import check_collation
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 
@@ -49,7 +49,11 @@ def check_fields(command: Mapping[str, Any], where: str, served: frozenset[str],
             raise CommandFailure(40415, f"BSON field '{where}.{name}' is an unknown field.", unsupported=name)
         if not any(value is empty or value == empty for empty in _EMPTY):
             raise CommandFailure(72, f"option {name} of {where} is not served", unsupported=f"{where} {name}")
-    check_collation(command.get("collation"))
+
+
+def collation_of(command: Mapping[str, Any]) -> Collation:
+    """How texts compare in a command or a statement. Raises `CommandFailure`."""
+    return compile_collation(command.get("collation"))
 
 
 def variables_of(call: Call, command: Mapping[str, Any]) -> dict[str, Any]:

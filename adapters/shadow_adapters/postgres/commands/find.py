@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson.projection import compile_projection
 from shadow_adapters.postgres.call import Call
-from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of, whole_number
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
@@ -36,11 +36,14 @@ _REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailabl
 def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     check_fields(command, "find", _SERVED, _REFUSED)
     filter = document(command, "filter")
-    gate = call.read_gate(key_of_filter(filter))
+    collation = collation_of(command)
+    gate = call.read_gate(key_of_filter(filter, collation))
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
     variables, sort = variables_of(call, command), document(command, "sort")
-    query = compile_query(call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables)
-    return gate, query, compile_projection(command.get("projection"), filter, variables)
+    query = compile_query(
+        call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables, collation=collation
+    )
+    return gate, query, compile_projection(command.get("projection"), filter, variables, collation)
 
 
 async def find(call: Call, command: Mapping[str, Any]) -> Reply:

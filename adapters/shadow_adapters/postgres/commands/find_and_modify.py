@@ -11,7 +11,7 @@ from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import Changed, change_one
 from shadow_adapters.postgres.commands.alteration import Alteration
-from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of
 from shadow_adapters.postgres.commands.insert import write_failure
 from shadow_adapters.postgres.query import Document, compile_query
 from shadow_adapters.postgres.replies import Reply
@@ -46,7 +46,8 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
         raise CommandFailure(9, "Cannot specify both new=true or upsert=true and remove=true")
     if removing and command.get("arrayFilters"):
         raise CommandFailure(9, "Cannot specify arrayFilters and remove=true")
-    project = compile_projection(command.get("fields"), document(command, "query"), variables_of(call, command))
+    filter, variables, collation = document(command, "query"), variables_of(call, command), collation_of(command)
+    project = compile_projection(command.get("fields"), filter, variables, collation)
     if new and project.positional:
         raise CommandFailure(2, "cannot use a positional projection and return the new document")
     if removing:
@@ -63,15 +64,17 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
 
 def _alteration(call: Call, command: Mapping[str, Any]) -> Alteration:
     variables = variables_of(call, command)
-    change = check_update(command["update"], command.get("arrayFilters", ()), variables)
+    collation = collation_of(command)
+    change = check_update(command["update"], command.get("arrayFilters", ()), variables, collation=collation)
     filter, sort = document(command, "query"), document(command, "sort")
-    return Alteration(filter, change, variables, sort, bool(command.get("upsert")))
+    return Alteration(filter, change, variables, sort, bool(command.get("upsert")), collation)
 
 
 async def _remove(call: Call, command: Mapping[str, Any]) -> Changed | None:
     filter, sort = document(command, "query"), document(command, "sort")
-    variables = variables_of(call, command)
-    query = compile_query(call, call.write_gate(), filter, sort=sort, limit=1, variables=variables)
+    variables, collation = variables_of(call, command), collation_of(command)
+    gate = call.write_gate()
+    query = compile_query(call, gate, filter, sort=sort, limit=1, variables=variables, collation=collation)
     try:
         return await change_one(call, query, lambda _: None)
     except Refused as refused:

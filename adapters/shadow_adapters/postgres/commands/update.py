@@ -15,7 +15,7 @@ from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
 from shadow_adapters.postgres.commands.alteration import Alteration
-from shadow_adapters.postgres.commands.fields import check_fields, document, variables_of
+from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of
 from shadow_adapters.postgres.commands.insert import write_failure
 from shadow_adapters.postgres.layouts.patch import CHANGED, NOT_FOUND, UNCHANGED
 from shadow_adapters.postgres.query import Document, named_key
@@ -25,7 +25,7 @@ from shadow_adapters.postgres.statements import patch
 _SERVED: Final = frozenset(("update", "updates", "ordered", "let", "bypassDocumentValidation"))
 _STATEMENT: Final = frozenset(("q", "u", "c", "multi", "upsert", "arrayFilters", "sort", "collation"))
 _REFUSED: Final = frozenset(("encryptionInformation", "bypassEmptyTsReplacement"))
-_NEVER_PATCHED: Final = ("c", "arrayFilters", "sort")
+_NEVER_PATCHED: Final = ("c", "arrayFilters", "sort", "collation")
 """What a statement that sets fields of a named record does not ask for."""
 
 
@@ -68,11 +68,11 @@ async def _update(
             return 1, int(outcome == CHANGED), None
         if outcome == NOT_FOUND and not statement.get("upsert"):
             return 0, 0, None
-    filters, constants = statement.get("arrayFilters", ()), statement.get("c")
-    change = check_update(statement["u"], filters, variables, constants)
+    filters, constants, collation = statement.get("arrayFilters", ()), statement.get("c"), collation_of(statement)
+    change = check_update(statement["u"], filters, variables, constants, collation)
     _check_statement(statement, change, multi=multi)
     sort, upserting = document(statement, "sort"), bool(statement.get("upsert"))
-    alteration = Alteration(filter, change, variables, sort, upserting)
+    alteration = Alteration(filter, change, variables, sort, upserting, collation)
     while True:
         n, modified = await _apply(call, alteration, multi=multi)
         if n or not alteration.upsert:
