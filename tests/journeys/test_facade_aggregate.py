@@ -30,7 +30,7 @@ BY_ID = {"$sort": {"_id": 1}}
 
 
 async def _cursor(made: Any) -> Any:
-    """Motor's cursor, or what PyMongo's coroutine gives."""
+    """What Motor gives at once, and PyMongo's coroutine when it is awaited."""
     return await made if hasattr(made, "__await__") else made
 
 
@@ -260,12 +260,12 @@ async def test_no_store_answers_for_what_it_has_not_the_truth_of(
     collection = world.facade[other]
     await collection.delete_many({})
     await collection.insert_many([dict(document) for document in SEED])
-    call = world.facade[phase].aggregate(_joined("", other))
     if served:
-        assert [found["n"] for found in await _list(call)] == [1, 2, 2, 1]
+        found = await _list(world.facade[phase].aggregate(_joined("", other)))
+        assert [each["n"] for each in found] == [1, 2, 2, 1]
         return
     with pytest.raises(OperationFailure) as caught:
-        await _list(call)
+        await _list(world.facade[phase].aggregate(_joined("", other)))
     assert caught.value.code in (20, 115)
     assert other in str(caught.value)
     unsupported = runtime.current().entities[f"in_{phase}"].unsupported
@@ -277,7 +277,7 @@ async def test_an_aggregation_in_a_transaction_sees_what_it_wrote(world: World, 
     other = f"other_{phase}"
     await world.seed(phase, other)
     async with await _cursor(world.clients[1].start_session()) as session:
-        session.start_transaction()
+        await _cursor(session.start_transaction())
         await world.facade[other].insert_one({"_id": 77, "a": 4}, session=session)
         found = await _list(world.facade[phase].aggregate(_joined("", other), session=session))
         assert [each["n"] for each in found] == [1, 2, 2, 2]
