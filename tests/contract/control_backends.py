@@ -75,7 +75,7 @@ class InMemory:
         self.server.disconnect(held)
 
     async def write_new(self, term: int, key: Key, record: Record) -> None:
-        await MemoryNew(self.server, ENTITY).change_fenced(Fence(ENTITY, term), key, lambda _: record)
+        await MemoryNew(self.server, ENTITY).change_fenced(Fence(ENTITY, term), {key: lambda _: record})
 
     async def records(self) -> dict[Key, Record]:
         return {key: record for (_, key), record in self.server.records.rows.items()}

@@ -52,6 +52,13 @@ class Chaos:
         if not self._world.healed and self._world.scenario.stalls and self._chance.random() < 0.5:
             self._world.loop.pause(process.name, 0.4)
 
+    async def hesitate(self, loop: str) -> None:
+        """In a hesitant run: a writer's loop is held up before its mark, after its write, or after its answer."""
+        if not self._world.healed and self._world.scenario.hesitates and self._chance.random() < 0.1:
+            self._world.note("HESITATES", loop)
+            self._world.loop.pause(loop, self._chance.choice((0.2, 0.6, 1.2)))
+            await asyncio.sleep(0)
+
     def _break(self) -> None:
         process = self._chance.choice(self._world.living) if self._world.living else None
         if self._world.scenario.sleeps:
@@ -71,8 +78,10 @@ class Chaos:
             self._pause(process)
         elif draw < 0.85:
             self._cut(process, self._chance.choice((0.1, 0.6, 2, 4)))
-        elif draw < 0.95:
+        elif draw < 0.93:
             self._cut_legacy(process)
+        elif draw < 0.96:
+            self._world.renew_loop(process)
         else:
             self._world.leave(process)
 
@@ -85,14 +94,14 @@ class Chaos:
     def _pause(self, process: Process) -> None:
         """Stop the process for a while, or block only its application's loop."""
         seconds = self._chance.choice((0.1, 0.5, 1.5, 3.0, 6.0))
-        blocked = [process.application.name] + [process.name] * (self._chance.random() < 0.6)
+        blocked = [self._chance.choice(process.applications).name] + [process.name] * (self._chance.random() < 0.6)
         self._world.note("PAUSE", *blocked, seconds)
         for loop in blocked:
             self._world.loop.pause(loop, seconds)
 
     def _sleep(self, process: Process) -> None:
         self._world.note("SLEEP", process.name)
-        for loop in (process.name, process.application.name):
+        for loop in (process.name, *(application.name for application in process.applications)):
             self._world.loop.pause(loop, 7.0)
         self._later(self._world.scenario.terms.lease + 0.2, self._forget)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shadow_adapters.contract import EntityState, Key
-from tests.sim.ledger import Violation, name
+from tests.sim.ledger import Violation, name, refused
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -47,22 +47,26 @@ def covered(world: World, key: Key) -> bool:
 
 
 def check_rest(world: World) -> None:
-    """Stores equal and nothing open, where there is a follower. Raises `Violation`."""
+    """Stores equal and nothing open, where there is a follower, but for what it refuses. Raises `Violation`."""
     state = world.server.entities.rows[ENTITY]
     if not followed(state):
         return
-    marks = world.server.open_of(ENTITY)
+    refusals = {key for key in world.ledger.keys if state.phase != "write_new" and refused(world.records(key)[0])}
+    marks = [mark for mark in world.server.open_of(ENTITY) if mark.key not in refusals]
     if marks:
         shown = ", ".join(f"{world.who(m.id.owner)}#{m.id.seq}{' keyless' if m.key is None else ''}" for m in marks)
         raise Violation(f"stuck: marks are open at rest: {shown}")
     if debts := world.server.open_debts(ENTITY):
         raise Violation(f"stuck: debts are open at rest: {', '.join(debt.reason for debt in debts)}")
     for process in world.living:
-        if keys := process.open_keys():
+        if keys := [key for key in process.open_keys() if key not in refusals]:
             raise Violation(f"stuck: {process.name} remembers open marks of {[name(key) for key in keys]}")
     for key in world.ledger.keys:
         if world.journalled(key):
             raise Violation(f"stuck: a journal still holds a mark of {name(key)}")
         legacy, new = world.records(key)
-        if legacy != new:
+        if key in refusals:
+            if not any(mark.key == key and mark.refused for mark in world.server.open_of(ENTITY)):
+                raise Violation(f"stuck: {name(key)} is refused, and no mark says so")
+        elif legacy != new:
             raise Violation(f"unequal: the stores differ in {name(key)} at rest")

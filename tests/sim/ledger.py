@@ -79,6 +79,11 @@ def name(key: Key) -> str:
     return key.strip(b"\0").decode("ascii", "replace").lstrip("0123456789@<(").strip()
 
 
+def refused(record: Record | None) -> bool:
+    """Whether new refuses the record."""
+    return record is not None and "refused" in decode(record)
+
+
 def show(record: Record | None) -> str:
     """A record for a trace: the last writes that it has seen."""
     if record is None:

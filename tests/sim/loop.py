@@ -153,9 +153,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.after_step = self.on_error = None
         self._ready.clear()
         self._timers.clear()
-        for _, task in list(self._tasks.values()):
+        events._set_running_loop(self)
+        while self._tasks:  # what unwinds may begin tasks of its own
+            _, (_, task) = self._tasks.popitem()
             _unwind(task)
-        self._tasks.clear()
+        events._set_running_loop(None)
         self._ready.clear()
         self._timers.clear()
 

@@ -23,27 +23,41 @@ from shadow.protocol.lane import Lane
 from shadow.protocol.marker import Marker
 from shadow.protocol.marks import Held, MarkBook
 from shadow.protocol.membership import Membership
+from shadow.protocol.node import Node
+from shadow.protocol.reconcile import Reconciler
 from shadow.protocol.sync import Syncer
+from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View, view_of
-from shadow_adapters.contract import EntityState, Key, Lease, NewMark, Record, Transition
+from shadow.protocol.writes import Fate
+from shadow_adapters.contract import EntityState, Key, Lease, MarkId, NewMark, OpenMark, Record, Transition
 from shadow_adapters.memory.control import MemoryControl
 from shadow_adapters.memory.server import MemoryServer
 from shadow_adapters.memory.stores import MemoryNew
 from shadow_adapters.memory.tables import MarkRow
+from shadow_flags.phases import PHASES, Phase
 from shadow_flags.steps import decide
 from tests.sim.campaign import run
 from tests.sim.scenario import (
+    BACK,
     DEBTS,
     DUAL,
     FORGET,
     LATE_FILL,
+    LOOPS,
     LOSSY,
+    MANY,
+    MANY_READS,
     MOVES,
     NEW,
     PAUSES,
     READS,
     REFILL,
+    REFUSALS,
+    REFUSED_READS,
+    SLOW_MANY,
     STALLED_FILL,
+    UNIT_READS,
+    UNITS,
     Scenario,
 )
 
@@ -248,6 +262,86 @@ async def _transition_over_marks(self: MemoryControl, change: Transition) -> boo
     return await _transition(self, replace(change, require_no_marks=False))
 
 
+_mark_in_unit = MarkedUnit.mark
+
+
+async def _mark_and_settle(self: MarkedUnit, lane: Lane, handle: Handle, keys: Sequence[Key | None]) -> None:
+    await _mark_in_unit(self, lane, handle, keys)
+    self._settle(Fate.SOME)
+
+
+_settle_unit = MarkedUnit._settle
+
+
+def _settle_known(self: MarkedUnit, fate: Fate) -> list[Held]:
+    return _settle_unit(self, Fate.SOME if fate is Fate.UNKNOWN else fate)
+
+
+def _settle_for_good(self: MarkedUnit, fate: Fate) -> list[Held]:
+    marks = _settle_unit(self, fate)
+    self._doubtful = []
+    return marks
+
+
+_commit_unit = MarkedUnit.commit
+
+
+async def _commit_and_return(self: MarkedUnit, apply: Any, fate: Any) -> None:
+    self._handles = []
+    await _commit_unit(self, apply, fate)
+
+
+async def _owe_nothing(self: Reconciler, keyless: Sequence[OpenMark]) -> None:
+    await self._control.close([mark.id for mark in keyless])
+
+
+def _keyless_in_use(self: MarkBook, now: float) -> list[Held]:
+    return [held for held in self._open.values() if held.key is None and held.recorded]
+
+
+_synced = Lane.synced
+
+
+async def _synced_keys(self: Lane, marks: Sequence[Held], until: float) -> bool:
+    return await _synced(self, [held for held in marks if held.key is not None], until)
+
+
+def _readable_though_refused(
+    self: MemoryServer, entity: str, epoch: int, key: Key | None, stale_after: float | None
+) -> bool:
+    rows = [replace(row, refused=None, opened_at=self.now()) for row in self.open_of(entity) if row.refused]
+    others = [row for row in self.open_of(entity) if not row.refused]
+    with patch.object(MemoryServer, "open_of", lambda *_: [*rows, *others]):
+        return _readable(self, entity, epoch, key, stale_after)
+
+
+async def _refuse_and_close(self: MemoryControl, refused: Mapping[MarkId, str]) -> None:
+    await self.close(list(refused))
+
+
+def _no_outbox(self: MemoryServer, entity: str, keys: Iterable[Key]) -> None:
+    return
+
+
+_handle = Node.handle
+
+
+class _Unheeded(Handle):
+    def older(self, epoch: int) -> bool:
+        return False
+
+
+def _handle_of_one_loop(self: Node, entity: str) -> Handle:
+    if not self.handles:
+        return _handle(self, entity)
+    self.handles.append(_Unheeded(entity, self.views, self.terms))
+    return self.handles[-1]
+
+
+def _view_awaiting_late(state: EntityState) -> View:
+    return replace(view_of(state), awaits=PHASES[Phase(state.phase)].awaits_sync)
+
+
 def _decide_without(**forgotten: Any) -> Any:
     return lambda at, limit: decide(replace(at, **forgotten), limit)
 
@@ -296,6 +390,30 @@ MUTATIONS: dict[str, Mutation] = {
         "marks are not drained",
         [(MemoryControl, "transition", _transition_over_marks), (conductor, "decide", _decide_without(marks=0))],
         MOVES,
+    ),
+    "unit_marks": Mutation(
+        "12", "a transaction's marks settle before its end", [(MarkedUnit, "mark", _mark_and_settle)], UNITS
+    ),
+    "unit_unknown": Mutation(
+        "12", "an unknown commit settles at once", [(MarkedUnit, "_settle", _settle_known)], UNITS
+    ),
+    "unit_repeat": Mutation(
+        "12", "a repeated commit awaits nothing", [(MarkedUnit, "_settle", _settle_for_good)], UNIT_READS
+    ),
+    "unit_await": Mutation("9", "a commit awaits no sync", [(MarkedUnit, "commit", _commit_and_return)], UNIT_READS),
+    "nameless": Mutation("12", "unnamed keys are not owed", [(Reconciler, "_owe", _owe_nothing)], MANY),
+    "nameless_use": Mutation(
+        "12", "unnamed keys are owed while they are written", [(MarkBook, "keyless", _keyless_in_use)], SLOW_MANY
+    ),
+    "nameless_wait": Mutation("9", "unnamed keys are not awaited", [(Lane, "synced", _synced_keys)], MANY_READS),
+    "refused_kept": Mutation("16", "refused marks close", [(MemoryControl, "refuse", _refuse_and_close)], REFUSALS),
+    "refused_read": Mutation(
+        "8", "reads ignore refusals", [(MemoryServer, "readable", _readable_though_refused)], REFUSED_READS
+    ),
+    "outbox": Mutation("18", "writes on new leave no mark", [(MemoryServer, "mark_outbox", _no_outbox)], NEW),
+    "loops": Mutation("fleet", "one loop's calls are awaited", [(Node, "handle", _handle_of_one_loop)], LOOPS),
+    "await_first": Mutation(
+        "fleet", "syncs are awaited from the phase on", [(membership, "view_of", _view_awaiting_late)], BACK
     ),
     "fence_all": Mutation(
         "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], PAUSES

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from shadow.protocol.backfill import Progress
+from shadow.protocol.handle import Handle
+from shadow.protocol.lane import Lane
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.verify import Report
 from shadow_adapters.contract import Burden, EntityState, Fleet, Key, NewMark, ProcessInfo, Record, Transition
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """One life of a process on a host. The control loop and the application's loop have connections of their own."""
+    """One life of a process on a host. The control loop and the applications' loops have connections of their own."""
 
     def __init__(self, world: World, host: str, life: int) -> None:
         self.world = world
@@ -46,9 +48,8 @@ class Process:
             clock=world.loop.time,
         )
         self.node.add(ENTITY)
-        self.handle = self.node.handle(ENTITY)
-        self.lane = self.node.new_lane(WatchedControl(self), lambda _: self.legacy)
-        self.application = Application(self)
+        self._loops = 0
+        self.applications = [self._application() for _ in range(world.scenario.loops)]
 
     # -- life
 
@@ -58,18 +59,46 @@ class Process:
 
     async def _main(self) -> None:
         self.node.start()
-        self.application.start()
+        for application in self.applications:
+            application.start()
+
+    def new_lane(self) -> Lane:
+        """A lane for an application's loop."""
+        return self.node.new_lane(WatchedControl(self), lambda _: self.legacy)
+
+    def _application(self) -> Application:
+        self._loops += 1
+        return Application(self, self._loops)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the process is about to leave."""
+        return any(application.closing for application in self.applications)
+
+    @property
+    def calls(self) -> int:
+        """Calls in flight, in any loop."""
+        return sum(application.calls for application in self.applications)
+
+    async def renew_loop(self) -> None:
+        """End one event loop with everything that runs in it, and begin another."""
+        ending = self.applications.pop()
+        await ending.end()
+        beginning = self._application()
+        self.applications.append(beginning)
+        beginning.start()
 
     async def leave(self) -> None:
-        """Stop cleanly, once the application begins no new calls: those in flight finish, goodbye."""
-        while self.application.calls:  # noqa: ASYNC110
+        """Stop cleanly, once the applications begin no new calls: those in flight finish, goodbye."""
+        while self.calls:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        await self.lane.stop()
+        for application in self.applications:
+            await application.lane.stop()
         await self.node.stop()
 
-    async def refuse_armed(self) -> None:
+    async def refuse_armed(self, handle: Handle) -> None:
         """What every call asks first: whether this process may serve legacy before it knows the phase."""
-        if not self.handle.view().known and await self.legacy.armed():
+        if not handle.view().known and await self.legacy.armed():
             raise StoreDown("the phase is not known yet, and the authority may have moved")
 
     # -- what the world looks at

@@ -25,6 +25,7 @@ TERMS = Terms(
     retention=60.0,
     backfill_chunk=2,
     brisk=0.1,
+    many_limit=2,
 )
 """Short times: the settling time is just longer than `LIFE`."""
 
@@ -44,6 +45,7 @@ class Scenario:
         faults: how often something breaks; 1 is about three times a second.
         lossy: the control server likes to crash just after a mark, and its writer with it.
         stalls: who has read a chunk of legacy likes to stall before it goes on.
+        hesitates: a writer's loop likes to stall around its write.
         late: share of requests to control that are applied after their client gave up; half as many fail otherwise.
         legacy_late: the same of requests to legacy.
         slow: share of requests that take long.
@@ -52,6 +54,11 @@ class Scenario:
         forget: the operator declares lapsed processes dead.
         sleeps: all that breaks is that a process sleeps for long, and is soon declared dead.
         keyless: there are writes whose record the server chooses.
+        many: there are writes of several records, some of more than are marked one by one.
+        transactions: there are transactions.
+        refusals: there are records that new refuses.
+        loops: event loops of each process.
+        ends: the operator may go to the point of no return.
         keys: how many records there are.
         terms: the protocol's times.
     """
@@ -63,6 +70,7 @@ class Scenario:
     faults: float = 0.4
     lossy: bool = False
     stalls: bool = False
+    hesitates: bool = False
     late: float = 0.04
     legacy_late: float = 0.04
     slow: float = 0.02
@@ -71,6 +79,11 @@ class Scenario:
     forget: bool = False
     sleeps: bool = False
     keyless: bool = False
+    many: bool = False
+    transactions: bool = False
+    refusals: bool = False
+    loops: int = 1
+    ends: bool = False
     keys: int = 2
     terms: Terms = TERMS
 
@@ -102,8 +115,53 @@ STALLED_FILL = replace(FILL, gap=0.5, legacy_late=0.0, slow=0.0, keys=4, deletes
 REFILL = replace(
     FILL, start=Phase.DUAL_WRITE, plan=(Phase.LEGACY, Phase.SHADOW_READ), gap=1.0, legacy_late=0.0, slow=0.0
 )
+UNITS = replace(DUAL, transactions=True, keys=3)
+UNIT_READS = replace(READS, transactions=True, keys=3, legacy_late=0.15)
+MANY = replace(DUAL, many=True, keys=3)
+MANY_READS = replace(READS, many=True, keys=3)
+PAID = replace(MANY, late=0.0, legacy_late=0.0, slow=0.2, gap=0.2, deletes=5, hesitates=True)
+SLOW_MANY = replace(MANY, faults=0.05, slow=0.3, legacy_late=0.3)
+REFUSALS = replace(DUAL, refusals=True)
+REFUSED_READS = replace(READS, refusals=True)
+LOOPS = replace(MOVES, loops=2, hesitates=True)
+BACK = replace(
+    PAUSES,
+    start=Phase.SHADOW_READ,
+    plan=(Phase.READ_NEW, Phase.SHADOW_READ),
+    gap=0.1,
+    keys=1,
+    hesitates=True,
+    terms=replace(TERMS, brisk=0.4),
+)
+ROUND = replace(MOVES, start=Phase.WRITE_NEW, plan=(Phase.LEGACY, Phase.WRITE_NEW), transactions=True, seconds=20.0)
+END = replace(MOVES, start=Phase.WRITE_NEW, plan=(Phase.NEW,), gap=0.1, faults=0.4, transactions=True, seconds=4.0)
 
-DIRECTED = (DUAL, READS, LOSSY, NEW, MOVES, PAUSES, FORGET, DEBTS, FILL, LATE_FILL, STALLED_FILL, REFILL)
+DIRECTED = (
+    DUAL,
+    READS,
+    LOSSY,
+    NEW,
+    MOVES,
+    PAUSES,
+    FORGET,
+    DEBTS,
+    FILL,
+    LATE_FILL,
+    STALLED_FILL,
+    REFILL,
+    UNITS,
+    UNIT_READS,
+    MANY,
+    MANY_READS,
+    PAID,
+    SLOW_MANY,
+    REFUSALS,
+    REFUSED_READS,
+    LOOPS,
+    BACK,
+    ROUND,
+    END,
+)
 """Runs in which one thing happens often enough to go wrong."""
 
 
@@ -118,12 +176,18 @@ def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
         seconds=chance.choice((6.0, 12.0)),
         lossy=chance.random() < 0.2,
         stalls=chance.random() < 0.2,
+        hesitates=chance.random() < 0.15,
         late=chance.choice((0.003, 0.01, 0.04, 0.12)),
         legacy_late=chance.choice((0.003, 0.01, 0.04, 0.12)),
         slow=chance.choice((0.0, 0.02, 0.1)),
         queue=chance.choice((0.0, 0.003, 0.05)),
         forget=chance.random() < 0.3,
         keyless=chance.random() < 0.3,
+        many=chance.random() < 0.3,
+        transactions=chance.random() < 0.4,
+        refusals=chance.random() < 0.2,
+        loops=chance.choice((1, 1, 2)),
+        ends=chance.random() < 0.2,
         keys=chance.choice((1, 2, 3)),
         terms=replace(TERMS, sync_timeout=chance.choice((0.3, 0.8))),
     )

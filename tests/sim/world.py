@@ -25,7 +25,7 @@ from shadow_adapters.memory.tables import MarkRow
 from shadow_flags.phases import PHASES, Phase
 from tests.sim.chaos import Chaos
 from tests.sim.invariants import ENTITY, check, check_rest
-from tests.sim.ledger import Ledger, Violation, name, show
+from tests.sim.ledger import Ledger, Violation, name, refused, show
 from tests.sim.loop import PROCESS, new_loop
 from tests.sim.process import Process
 from tests.sim.scenario import LIFE, STARTS, Scenario
@@ -76,6 +76,7 @@ class World:
         backfill = "none" if start is Phase.LEGACY else "done"
         state = EntityState(ENTITY, start, 1, stage_since=self.server.now(), backfill=backfill)
         self.server.entities.put(ENTITY, state)
+        self.server.refuses = lambda record: "new does not hold this" if refused(record) else None
         self.server.log.flush()
         return dict(records)
 
@@ -132,8 +133,8 @@ class World:
 
     def _check_callers(self) -> None:
         for process in self.living:
-            if process.application.calls:
-                raise Violation(f"caller: {process.application.calls} calls of {process.name} never returned")
+            if process.calls:
+                raise Violation(f"caller: {process.calls} calls of {process.name} never returned")
         if len(self.living) < len(HOSTS):
             raise Violation("a host is down at rest")
 
@@ -144,7 +145,7 @@ class World:
         while not self.healed:
             await asyncio.sleep(chance.uniform(0.1, 0.5) if self.scenario.plan else chance.uniform(0.3, 4.0))
             if not self.scenario.plan:
-                self._target = chance.choice(STARTS)
+                self._target = chance.choice([*STARTS, Phase.NEW] if self.scenario.ends else STARTS)
             elif self.phase is self._target:
                 self._target = next(plan)
 
@@ -174,7 +175,8 @@ class World:
         if not self.loop.alive(process.name):
             return
         self.loop.crash(process.name)
-        self.loop.crash(process.application.name)
+        for application in process.applications:
+            self.loop.crash(application.name)
         chance = self.chance(f"death of {process.name}")
         self.later(chance.random() * 0.3, lambda: self.server.drop_client(process.info.id))
         self.later(chance.random() * 2, lambda: self._boot(process.host, process.life + 1))
@@ -188,9 +190,16 @@ class World:
             self.note("LEFT", process.name)
             self.later(0.0, lambda: self.kill(process))
 
-        if not process.application.closing:
-            process.application.closing = True
+        if not process.closing:
+            for application in process.applications:
+                application.closing = True
             self.loop.spawn(process.name, stop())
+
+    def renew_loop(self, process: Process) -> None:
+        """One of the process's event loops ends, and another begins."""
+        if len(process.applications) > 1 and not process.closing:
+            self.note("LOOP ENDS", process.applications[-1].name)
+            self.loop.spawn(process.name, process.renew_loop())
 
     def forget(self, process: ProcessInfo) -> None:
         """The operator's word that a process is dead, or at least cut off from legacy for ever."""

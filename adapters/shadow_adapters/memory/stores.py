@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import EpochMoved, NotReadable, OutcomeUnknown, Refused, StoreDown
@@ -16,6 +17,15 @@ from shadow_adapters.memory.server import MemoryServer
 
 Change = Callable[[Record | None], Record | None]
 """What a write makes of a record; None: there is none."""
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """Writes of several records that are applied together. The server forgets one that is not committed in time."""
+
+    changes: Mapping[Key, Change]
+    expires_at: float  # loop time
+    committed: bool = False
 
 
 class LegacyServer:
@@ -34,6 +44,16 @@ class LegacyServer:
         else:
             self.records[key] = after
         return after
+
+    def commit(self, transaction: Transaction, now: float) -> None:
+        """Apply a transaction, once however often it is asked for. Raises `StoreDown` where it is too late for that."""
+        if transaction.committed:
+            return
+        if now >= transaction.expires_at:
+            raise StoreDown("the transaction has expired")
+        transaction.committed = True
+        for key, change in transaction.changes.items():
+            self.change(key, change)
 
 
 class MemoryLegacy:
@@ -63,6 +83,11 @@ class MemoryLegacy:
     async def change(self, key: Key, change: Change) -> Record | None:
         """One write of the application; the record after it. Raises `StoreDown` or `OutcomeUnknown`."""
         return await self._link.call(lambda: self._server.change(key, change), unknown=OutcomeUnknown)
+
+    async def commit(self, transaction: Transaction) -> None:
+        """Commit a transaction of the application; may be repeated. Raises `StoreDown` or `OutcomeUnknown`."""
+        clock = asyncio.get_running_loop().time
+        await self._link.call(lambda: self._server.commit(transaction, clock()), unknown=OutcomeUnknown)
 
     async def scan(self, after: Key | None, limit: int) -> list[tuple[Key, Record]]:
         """The next records in the order of their keys. Raises `StoreDown`."""
@@ -122,32 +147,32 @@ class MemoryNew:
                 left_out.add(key)
         return frozenset(left_out)
 
-    async def read_fenced(self, fence: Fence, key: Key) -> Record | None:
+    async def read_fenced(self, fence: Fence | None, key: Key) -> Record | None:
         """A read of the application: one statement that also checks whether new may answer. Raises `NotReadable`."""
 
         def work() -> Record | None:
-            if not self._server.readable(self._entity, fence.epoch, key, fence.stale_after):
+            if fence is not None and not self._server.readable(self._entity, fence.epoch, key, fence.stale_after):
                 raise NotReadable(f"new may not answer for {self._entity} now")
             return self._server.records_of(self._entity, [key]).get(key)
 
         return await self._link.call(lambda: self._server.run(work))
 
-    async def change_fenced(self, fence: Fence, key: Key, change: Change) -> Record | None:
-        """A write of the application with its outbox mark, in one transaction; the record after it.
+    async def change_fenced(self, fence: Fence | None, changes: Mapping[Key, Change]) -> None:
+        """Writes of the application with their outbox marks, in one transaction.
 
-        Raises `EpochMoved` when the term is not the fence's, `OutcomeUnknown` when no reply came.
+        Raises `EpochMoved` when the term is not the fence's, `Refused` when new does not hold one of the records,
+        `OutcomeUnknown` when no reply came.
         """
 
-        def work() -> Record | None:
-            if not self._server.enter(self._entity, fence.epoch):
+        def work() -> None:
+            if fence is not None and not self._server.enter(self._entity, fence.epoch):
                 raise EpochMoved(f"the term of {self._entity} is not {fence.epoch}")
-            before = self._server.records_of(self._entity, [key]).get(key)
-            after = change(before)
-            self._server.put_records(self._entity, {key: after})
-            self._server.mark_outbox(self._entity, [key])
-            return after
+            before = self._server.records_of(self._entity, changes)
+            after = {key: change(before.get(key)) for key, change in changes.items()}
+            self._server.put_records(self._entity, after)
+            self._server.mark_outbox(self._entity, list(changes))
 
-        return await self._link.call(lambda: self._server.run(work), unknown=OutcomeUnknown)
+        await self._link.call(lambda: self._server.run(work), unknown=OutcomeUnknown)
 
 
 def _page(records: Mapping[Key, Record], after: Key | None, limit: int) -> list[tuple[Key, Record]]:
