@@ -42,7 +42,7 @@ def stored(documents: Sequence[Document]) -> list[Document]:
     return [decode(encode(document)) for document in documents]
 
 
-def run(
+async def run_async(
     stages: Any,
     documents: Sequence[Document] = (),
     *,
@@ -58,12 +58,13 @@ def run(
         for at in range(0, len(given), batch):
             yield given[at : at + batch]
 
-    async def collect() -> list[Document]:
-        variables = {"NOW": NOW, **(let or {})}
-        context = Context(variables, sources or Collections({}), disk)
-        pipeline = compile_pipeline(stages, let or ())
-        return [found async for out in pipeline.run(source(), context) for found in out]
-
-    found = asyncio.run(collect())
+    context = Context({"NOW": NOW, **(let or {})}, sources or Collections({}), disk)
+    pipeline = compile_pipeline(stages, let or ())
+    found = [document async for out in pipeline.run(source(), context) for document in out]
     assert given == stored(documents), "a pipeline must not change what it is given"
     return found
+
+
+def run(stages: Any, documents: Sequence[Document] = (), **options: Any) -> list[Document]:
+    """`run_async` where no loop is running."""
+    return asyncio.run(run_async(stages, documents, **options))
