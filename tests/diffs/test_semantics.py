@@ -23,7 +23,7 @@ Run = Callable[[Document], Awaitable[Document]]
 ELSEWHERE = {str(number): "tests/journeys/test_driver_semantics.py" for number in (95, 96, 98, 100)}
 """What only a driver can show."""
 
-REFUSED = {"49", "79", "89", "92"}
+REFUSED = {"89", "92"}
 """What ``documents`` refuses by name."""
 
 

@@ -18,6 +18,7 @@ from bson.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow_adapters.bson.collation import compile_collation
 from shadow_adapters.bson.order import compare, sort_documents, sort_key
 from shadow_adapters.failures import CommandFailure
 from tests.unit.bson_values import VALUES, reference_key
@@ -126,9 +127,8 @@ def test_parallel_arrays_are_refused() -> None:
         sort_documents([{"a": [1], "b": [2]}], {"a": 1, "b": 1})
 
 
-def test_collations() -> None:
-    documents = [{"a": "b"}, {"a": "B"}]
-    assert sort_documents(documents, {"a": 1}, {"locale": "simple"}) == documents[::-1]
-    with pytest.raises(CommandFailure) as caught:
-        sort_documents(documents, {"a": 1}, {"locale": "en", "strength": 2})
-    assert caught.value.unsupported == "collation"
+def test_the_order_of_texts_is_the_collation_s() -> None:
+    documents = [{"a": "b"}, {"a": "B"}, {"a": "a"}]
+    assert sort_documents(documents, {"a": 1}) == [documents[1], documents[2], documents[0]]
+    collation = compile_collation({"locale": "en"})
+    assert sort_documents(documents, {"a": 1}, collation) == [documents[2], documents[0], documents[1]]
