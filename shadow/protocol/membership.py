@@ -11,6 +11,7 @@ transaction that uploads everything this process remembers. A journal is uploade
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -61,6 +62,7 @@ class Membership:
         self._lapse = 0.0
         self._asked: float | None = None  # the expiry of a renewal that was not answered
         self._acknowledged: dict[str, int] = {}
+        self._soon = asyncio.Event()
         self.fleet: Fleet | None = None
         self.renewals = 0
 
@@ -76,15 +78,22 @@ class Membership:
         """PostgreSQL's clock at the loop time ``now``, or a little earlier; None while it was never told."""
         return None if self.fleet is None else self.fleet.now + (now - self._received) - self._terms.lag
 
+    def hasten(self) -> None:
+        """Renew at once, since an entity has appeared. In the control loop."""
+        self._soon.set()
+
     async def run(self) -> None:
         """Join, then renew and acknowledge for ever."""
         while True:
+            self._soon.clear()  # before the renewal: what appears while it is under way needs another one
             try:
                 await self.renew()
             except (StoreDown, TimeoutError):
                 await asyncio.sleep(min(self._terms.renew, 0.2))
                 continue
-            await asyncio.sleep(self._pace())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pace()):
+                    await self._soon.wait()
 
     async def renew(self) -> None:
         """One renewal, with everything that belongs to it. Raises `StoreDown`."""

@@ -157,9 +157,10 @@ class ControlThread:
         await self._client.close()
 
     def add(self, entity: Entity) -> None:
-        """Let the node take part in an entity that appeared later. From any thread."""
+        """Let the node take part in an entity that appeared later, and soon know its phase. From any thread."""
         assert self.loop is not None
         self.node.add(entity.name)
+        self.loop.call_soon_threadsafe(self.node.membership.hasten)
         if threading.current_thread() is self._thread:
             self._take(entity)
         else:

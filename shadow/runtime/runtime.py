@@ -8,6 +8,7 @@ import contextvars
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -30,6 +31,7 @@ from shadow_adapters.postgres.layouts import Layout
 
 _JOIN_SECONDS = 3.0
 _GLANCE = 0.01
+_BLINK = 0.001
 
 
 class Runtime:
@@ -47,6 +49,7 @@ class Runtime:
         self._loops: dict[asyncio.AbstractEventLoop, Loop] = {}
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Future[Loop]] = {}
         self._lock = threading.Lock()
+        self._waited_for: set[str] = set()
         self.control = ControlThread(settings, self.entities, self.layouts, self.sink)
         self._started = False
 
@@ -89,13 +92,26 @@ class Runtime:
     async def refuse_armed(self, here: LoopEntity) -> None:
         """While this process does not know the phase: refuse an entity whose authority may be elsewhere.
 
+        One that has just appeared is soon known: its first call waits as long as it would for a mark.
         Raises `pymongo.errors.AutoReconnect`.
         """
+        if await self._soon_known(here):
+            return
         if await here.loop.store(here.entity.name).armed():
             raise AutoReconnect(
                 f"the phase of {here.entity.name} is not known while PostgreSQL is away, and its authority may have "
                 "moved there: bring PostgreSQL back"
             )
+
+    async def _soon_known(self, here: LoopEntity) -> bool:
+        if self._joined() and here.entity.name not in self._waited_for:
+            self._waited_for.add(here.entity.name)
+            limit = time.monotonic() + self.settings.protocol.mark_budget_ms / 1000
+            while not here.handle.view().known:
+                if time.monotonic() > limit:
+                    break
+                await asyncio.sleep(_BLINK)
+        return here.handle.view().known
 
     def _appeared(self, name: str) -> Entity:
         """The entity of a collection of a pattern, asked for by its name. Raises `KeyError`."""

@@ -30,6 +30,7 @@ postgres = "{postgres}"
 settle_seconds = 1.0
 renew_seconds = 0.2
 lease_seconds = 4.0
+mark_budget_ms = 2000      # so that a collection which appears is in its phase from its first call on
 journal = "{folder}/journals"
 
 [gates]

@@ -81,3 +81,22 @@ async def test_a_collection_that_appears_late_begins_in_legacy(fleet: Fleet) -> 
         with MongoClient[dict[str, Any]](fleet.mongo) as bare:
             assert bare["app"]["second"].count_documents({}) == 1
         await fleet.reaches("all.app.second", "shadow_read")
+
+
+async def test_a_collection_that_appears_is_in_its_phase_from_its_first_call_on(
+    tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str
+) -> None:
+    made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
+    made.want("legacy")
+    made.path.write_text(made.path.read_text().replace("[gates]", "mark_budget_ms = 5000\n[gates]"))
+    conn = await asyncpg.connect(postgres_dsn)
+    await apply(load(made.path), conn)
+    runtime.install(load(made.path))
+    try:
+        async with AsyncMongoClient(made.mongo) as client:
+            for number in range(5):
+                await client["app"][f"c{number}"].insert_one({"_id": 1})
+        assert await conn.fetchval("SELECT count(*) FROM shadow.mark") == 0
+    finally:
+        runtime.uninstall()
+        await conn.close()
