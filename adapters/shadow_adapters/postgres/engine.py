@@ -17,6 +17,7 @@ from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
 from shadow_adapters.postgres.commands.distinct import distinct
 from shadow_adapters.postgres.commands.drop_indexes import drop_indexes, list_indexes
+from shadow_adapters.postgres.commands.explain import explain
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
@@ -37,6 +38,7 @@ READS: Final[dict[str, Handler]] = {
     "count": count,
     "distinct": distinct,
     "listIndexes": list_indexes,
+    "explain": explain,
 }
 WRITES: Final[dict[str, Handler]] = {
     "insert": insert,

@@ -287,6 +287,14 @@ def _merged(placed: Sequence[Match], odd: list[tuple[bytes, int, Match]], sort: 
     return rows
 
 
+def rows_sql(call: Call, gate: Gate, query: Query) -> tuple[str, Args]:
+    """The statement for the rows of which the matching ones are picked, and its parameters."""
+    args = Args(*query.args.values)
+    if query.fields is not None:
+        return select_ordered_sql(call, gate, query.condition, query.fields), args
+    return select_sql(call, gate, query.condition, tail=_tail(query, args)), args
+
+
 async def matching_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Match]]:
     """The rows that match, with their documents, a batch at a time, through a cursor in a transaction."""
     args = Args(*query.args.values)

@@ -64,6 +64,7 @@ class Aggregation:
         stages: the pipeline's, as they were sent.
         first: what of them is a query.
         counted: how many stages counting does, the query's among them; 0 where nothing is counted.
+        query: the query, compiled, behind its ``gate``.
     """
 
     def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
@@ -78,7 +79,7 @@ class Aggregation:
         self._context = Context(variables, sources, disk=command.get("allowDiskUse") is not False)
         self.first = leading(self.stages)
         self._collation = collation_of(command)
-        self._gate = call.read_gate(key_of_filter(self.first.filter, self._collation))
+        self.gate = call.read_gate(key_of_filter(self.first.filter, self._collation))
         self.query = self._compile()
         if self.query.sort is not None and self.query.order is None and not self._context.disk:
             # the stage itself holds no more than it may
@@ -104,7 +105,7 @@ class Aggregation:
         first = self.first
         return compile_query(
             self._call,
-            self._gate,
+            self.gate,
             first.filter,
             sort=first.sort,
             skip=first.skip,
@@ -116,10 +117,10 @@ class Aggregation:
     async def _find(self) -> AsyncGenerator[Batch]:
         query = self.query
         if query.named or 0 < query.limit <= _FEW:
-            if documents := await fetch_all(self._call, self._gate, query):
+            if documents := await fetch_all(self._call, self.gate, query):
                 yield documents
             return
-        async with aclosing(batches(self._call, self._gate, query)) as stream:
+        async with aclosing(batches(self._call, self.gate, query)) as stream:
             async for documents in stream:
                 yield documents
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from shadow_adapters.bson.projection import compile_projection
-from shadow_adapters.postgres.call import Call
+from shadow_adapters.bson.projection import Projection, compile_projection
+from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
-from shadow_adapters.postgres.query import Document, batches, compile_query, fetch_all, key_of_filter
+from shadow_adapters.postgres.query import Document, Query, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
 
 _SERVED: Final = frozenset(
@@ -33,7 +33,8 @@ _SERVED: Final = frozenset(
 _REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay"))
 
 
-def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, Projection]:
+    """The gate, the query and the projection of a command. Raises `CommandFailure`."""
     check_fields(command, "find", _SERVED, _REFUSED)
     filter = document(command, "filter")
     collation = collation_of(command)
@@ -48,7 +49,7 @@ def _query(call: Call, command: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 async def find(call: Call, command: Mapping[str, Any]) -> Reply:
     """All documents in one batch. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
-    gate, query, project = _query(call, command)
+    gate, query, project = compile_find(call, command)
     documents = [project.apply(found) for found in await fetch_all(call, gate, query)]
     return {"cursor": {"firstBatch": documents, "id": 0, "ns": call.namespace}, "ok": 1.0}
 
@@ -57,7 +58,7 @@ class FindCursor:
     """A `find` under way. It keeps its connection, and a transaction on it, until it is closed."""
 
     def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
-        gate, query, self._project = _query(call, command)
+        gate, query, self._project = compile_find(call, command)
         self._batches = batches(call, gate, query)
 
     async def batch(self) -> list[Document]:
