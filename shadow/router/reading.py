@@ -10,6 +10,7 @@ import bson
 
 from shadow.compare.kinds import RECORD, Call
 from shadow.compare.worker import Comparison, Together, outcome
+from shadow.ops.aggregate import AggregateOp
 from shadow.ops.base import Op, ReadOp
 from shadow.ops.cursor import CursorRead
 from shadow.protocol import reads
@@ -17,6 +18,7 @@ from shadow.protocol.view import View
 from shadow.router.answers import driver_exception, promise, unsupported_in
 from shadow.router.company import Company
 from shadow.router.cursor import NewCursor, Opened
+from shadow.router.trial import trial
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.codec import decode
@@ -234,6 +236,8 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: CursorRead, company: Com
         if failure.unsupported is not None:
             entity.count_unsupported(failure.unsupported)
         raise
+    if store is Store.LEGACY and view.shadows and isinstance(op, AggregateOp) and entity.sampled():
+        trial(here, loop, op, company)
     return Opened(cursor, _observer(here, loop, op, view, place, store))
 
 
