@@ -16,10 +16,11 @@ from shadow_adapters.bson.match.element import exists, of_type
 from shadow_adapters.bson.match.expr import expression_holds
 from shadow_adapters.bson.match.logical import all_filters, any_filter, negation, no_filter
 from shadow_adapters.bson.match.modulo import modulo
+from shadow_adapters.bson.match.refused import refuse
 from shadow_adapters.bson.match.regex import from_options, from_regex
+from shadow_adapters.bson.match.schema import compile_schema
 from shadow_adapters.bson.match.test import All, DocumentPredicate, Test, every
 from shadow_adapters.bson.paths import REFERENCE_FIELDS, SCALARS
-from shadow_adapters.failures import CommandFailure
 
 FieldOperator = Callable[[str, Any, Mapping[str, Any], "Parser"], Test | None]
 FilterOperator = Callable[[str, Any, "Parser"], DocumentPredicate]
@@ -54,6 +55,7 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
     "$or": any_filter,
     "$nor": no_filter,
     "$expr": lambda _, argument, parser: expression_holds(argument, parser.variables, parser.collation),
+    "$jsonSchema": lambda _, argument, _parser: compile_schema(argument),
     "$comment": lambda _, _argument, _parser: lambda _document: True,
 }
 """What may stand in the place of a field."""
@@ -82,7 +84,7 @@ class Parser:
         if name.startswith("$") and name not in REFERENCE_FIELDS:
             operator = FILTER_OPERATORS.get(name)
             if operator is None:
-                raise CommandFailure(2, f"unknown top level operator: {name}", unsupported=name)
+                refuse(name, f"unknown top level operator: {name}")
             return operator(name, argument, self)
         test = self.field(argument) if is_condition(argument) else plain(argument, self.collation)
         return test.over(name)
@@ -93,8 +95,7 @@ class Parser:
         for name, argument in condition.items():
             operator = FIELD_OPERATORS.get(name)
             if operator is None:
-                unsupported = name if name.startswith("$") else None  # a field's name is a mistake in MongoDB too
-                raise CommandFailure(2, f"unknown operator: {name}", unsupported=unsupported)
+                refuse(name, f"unknown operator: {name}")
             test = operator(name, argument, condition, self)
             if test is not None:
                 tests.append(test)
