@@ -176,12 +176,16 @@ class Lane:
             self._dropping = False
 
     async def _name(self, held: Held, key: Key) -> None:
-        while True:
-            try:
-                await self.control.name(self._me, held.seq, key)
-                break
-            except StoreError:
-                await asyncio.sleep(self.terms.renew)
+        try:
+            while True:
+                try:
+                    await self.control.name(self._me, held.seq, key)
+                    break
+                except StoreError:
+                    await asyncio.sleep(self.terms.renew)
+        except BaseException:  # the loop ends: what it does not name any more becomes a debt
+            self.book.unsettle(held, 0.0)
+            raise
         self.book.rename(held, key)
         self.book.settle(held)
         self.enqueue([held])

@@ -123,7 +123,7 @@ PAID = replace(MANY, late=0.0, legacy_late=0.0, slow=0.2, gap=0.2, deletes=5, he
 SLOW_MANY = replace(MANY, faults=0.05, slow=0.3, legacy_late=0.3)
 REFUSALS = replace(DUAL, refusals=True)
 REFUSED_READS = replace(READS, refusals=True)
-LOOPS = replace(MOVES, loops=2, hesitates=True)
+LOOPS = replace(MOVES, loops=2, hesitates=True, keyless=True)
 BACK = replace(
     PAUSES,
     start=Phase.SHADOW_READ,
