@@ -7,6 +7,7 @@ only the source of its batches changes, so that everything else about it stays t
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,8 @@ class Delivery:
             raise driver_error(failure) from None
 
     def __init__(self, core: Any, op: CursorRead, opened: Opened) -> None:
-        self._core = core
+        # Not held: a cursor that its caller has forgotten ends at once, and gives back what it holds of new.
+        self._cursor = weakref.ref(core)
         self._op = op
         self._observe = opened.observe
         self._new: Cursor | None = opened.cursor
@@ -46,6 +48,10 @@ class Delivery:
         self._seen: list[Any] = []
         self._ended = False
         self._busy = False
+
+    @property
+    def _core(self) -> Any:
+        return self._cursor()
 
     async def begun(self) -> None:
         """Fill the buffer of a cursor that is delivered with its first documents, or take note of those."""

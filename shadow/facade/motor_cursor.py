@@ -44,12 +44,10 @@ class AsyncIOMotorCursor(DriverCursor[Any]):
 
     async def _routed(self, seat: Seat) -> int:
         if self._delivery is None:
-            op = FindOp(seat.driver, self.delegate.session, self.delegate, self._legacy_cursor)
-            self._delivery = await Delivery.begin(seat.router, self.delegate, op)
+            core, plain = self.delegate, seat.driver.collection
+            op = FindOp(seat.driver, core.session, core, lambda: DriverCursor(core.clone(), plain))
+            self._delivery = await Delivery.begin(seat.router, core, op)
         return await self._delivery.more(super()._refresh)
-
-    def _legacy_cursor(self) -> Any:
-        return DriverCursor(self.delegate.clone(), self.collection._seat.driver.collection)
 
     def explain(self) -> Any:
         seat: Seat = self.collection._seat

@@ -43,13 +43,9 @@ class AsyncCursor(DriverCursor[D]):
             self._direct = True
             await seat.router.other("explain", False, super()._refresh)
             return None
-        op = FindOp(seat.driver, self._session, self, self._legacy_cursor)
+        legacy: DriverCursor[Any] = self._clone(False, DriverCursor(seat.driver.collection, session=self.session))
+        op = FindOp(seat.driver, self._session, self, legacy.clone)
         return await Delivery.begin(seat.router, self, op)
-
-    def _legacy_cursor(self) -> DriverCursor[Any]:
-        base = DriverCursor(self._collection._seat.driver.collection, session=self.session)
-        cursor: DriverCursor[Any] = self._clone(True, base)
-        return cursor
 
     async def close(self) -> None:
         if self._delivery is not None:

@@ -46,12 +46,9 @@ class Cursor(DriverCursor[D]):
             self._direct = True
             at_once(seat.router.other("explain", False, as_awaited(super()._refresh)))
             return None
-        op = FindOp(seat.driver, self._session, self, self._legacy_cursor)
+        legacy: DriverCursor[Any] = self._clone(False, DriverCursor(seat.driver.core, session=self.session))
+        op = FindOp(seat.driver, self._session, self, lambda: PostedCursor(legacy.clone()))
         return at_once(Delivery.begin(seat.router, self, op))
-
-    def _legacy_cursor(self) -> PostedCursor:
-        base = DriverCursor(self._collection._seat.driver.core, session=self.session)
-        return PostedCursor(self._clone(True, base))
 
     def close(self) -> None:
         if self._delivery is not None:

@@ -4,14 +4,13 @@ A synchronous call is a coroutine on this loop, for which the caller's thread wa
 legacy driver is done by the thread that waits, not by the loop: the driver's sessions, time-outs and context variables
 are the caller's. So a caller, while it waits, runs what is posted to it.
 
-The thread is made by the first call that needs it, is one for the process, and ends with it. A child after a fork has
-its own.
+The thread is made by the first call that needs it, is one for the process, and ends with the runtime. A child after a
+fork has its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextvars
 import functools
 import os
@@ -219,6 +218,7 @@ def _tell(told: asyncio.Future[Callable[[], Any]], outcome: Callable[[], Any]) -
 
 
 _current: Portal | None = None
+_over = False
 _lock = threading.Lock()
 _INHERITED: list[Portal] = []
 """In a child after a fork: what its parent works with. The selector is shared with the parent, and an object that is
@@ -226,15 +226,16 @@ collected would take its socket out of it."""
 
 
 def portal() -> Portal:
-    """This process's loop thread, made when first asked for."""
+    """This process's loop thread, made when first asked for. Raises `AutoReconnect` once the process is ending."""
     global _current
     found = _current
     if found is not None:
         return found
     with _lock:
+        if _over:
+            raise AutoReconnect("Shadow has ended in this process: register what calls at its end (atexit) later")
         if _current is None:
             _current = Portal()
-            atexit.register(close)  # by now the runtime has registered its goodbye, which comes after this
         return _current
 
 
@@ -253,15 +254,20 @@ def close() -> None:
     with _lock:
         ending, _current = _current, None
     if ending is not None:
-        atexit.unregister(close)
         ending.close()
+
+
+def close_for_good() -> None:
+    """End this process's loop thread; calls that come later are refused."""
+    global _over
+    _over = True
+    close()
 
 
 def _after_fork() -> None:
     global _current, _lock
     _lock = threading.Lock()
     if _current is not None:
-        atexit.unregister(close)
         _current.abandon()
         _current = None
 

@@ -52,6 +52,7 @@ class Runtime:
         self._waited_for: set[str] = set()
         self.control = ControlThread(settings, self.entities, self.layouts, self.sink)
         self._started = False
+        self._ended = False
 
     def start(self) -> None:
         """Start the control thread; needs no store to be there."""
@@ -62,7 +63,10 @@ class Runtime:
                 _leave_on_sigterm(self)
 
     def stop(self) -> None:
-        """Leave the fleet cleanly."""
+        """Leave the fleet cleanly. Calls that come later are refused: nobody would wait for them."""
+        self._ended = True
+        for router in list(ROUTERS):
+            router.reset()
         self.control.stop()
 
     def router(self, database: str, collection: str) -> Router | None:
@@ -77,7 +81,15 @@ class Runtime:
         return settings.name
 
     async def loop(self) -> Loop:
-        """Shadow in the running loop, started when first asked for; waits a moment for the first lease."""
+        """Shadow in the running loop, started when first asked for; waits a moment for the first lease.
+
+        Raises `pymongo.errors.AutoReconnect` where the process has left the fleet.
+        """
+        if self._ended:
+            raise AutoReconnect(
+                "Shadow has left the fleet, as this process is ending: register what still makes calls then (atexit) "
+                "after Shadow is imported"
+            )
         running = asyncio.get_running_loop()
         found = self._loops.get(running)
         if found is not None:
@@ -180,7 +192,6 @@ def current() -> Runtime:
     with _lock:
         if _current is None:
             _current = Runtime(_inherited or load())
-            atexit.register(_current.stop)
         return _current
 
 
@@ -192,7 +203,6 @@ def install(settings: Settings, sinks: Sequence[Sink] = ()) -> Runtime:
     global _current
     with _lock:
         _current = Runtime(settings, sinks)
-        atexit.register(_current.stop)
         return _current
 
 
@@ -208,10 +218,14 @@ def uninstall() -> None:
         leaving, _current = _current, None
     portal.close()
     if leaving is not None:
-        atexit.unregister(leaving.stop)
         leaving.stop()
-    for router in list(ROUTERS):
-        router.reset()
+
+
+def _leave_at_exit() -> None:
+    """At the end of the process, after what the application had registered for that since it imported Shadow."""
+    portal.close_for_good()
+    if _current is not None:
+        _current.stop()
 
 
 def _leave_on_sigterm(runtime: Runtime) -> None:
@@ -235,10 +249,10 @@ def _after_fork() -> None:
     _lock = threading.Lock()
     if _current is not None:
         _inherited = _current.settings
-        atexit.unregister(_current.stop)
         _current = None
     for router in list(ROUTERS):
         router.reset()
 
 
 os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_leave_at_exit)
