@@ -2,14 +2,21 @@
 
 A *statement* is an entry of ``updates`` or ``deletes`` in the wire's form. Narrowing adds ``_id`` beside what the
 filter says and takes nothing away: a record that stopped matching meanwhile is not touched.
+
+Under a collation a text stands for all that are equal to it, so that an ``_id`` that is one is named by a pattern,
+which no collation is about.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from bson.regex import Regex
+
 from shadow.ops.base import Bound, Chosen, Document, Many, Named, Target
+from shadow_adapters.bson.collation import has_text
 from shadow_adapters.bson.match import equality_id
 
 
@@ -56,9 +63,21 @@ def narrowed(filter: Document, target: Target, bound: Bound) -> Document:
         return filter
     if bound.has_upsert_id:
         return _with_id(filter, bound.upsert_id)
-    if len(bound.ids) == 1:
-        return _with_id(filter, bound.ids[0])
-    return _with_id(filter, {"$in": list(bound.ids)})
+    ids = [_itself(id, target) for id in bound.ids]
+    return _with_id(filter, ids[0] if len(ids) == 1 else {"$in": ids})
+
+
+def can_narrow(id: Any, target: Target) -> bool:
+    """Whether a filter can name this ``_id`` and no other one. Under a collation it cannot where texts are inside."""
+    if isinstance(target, Named) or target.collation is None:
+        return True
+    return "\0" not in id if isinstance(id, str) else not has_text(id)
+
+
+def _itself(id: Any, target: Chosen | Many) -> Any:
+    if target.collation is None or not isinstance(id, str):
+        return id
+    return Regex(f"^{re.escape(id)}(?![\\s\\S])")
 
 
 def may_insert(upsert: bool, target: Target, bound: Bound) -> bool:

@@ -18,6 +18,7 @@ from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
 from shadow.ops.base import Bound, Chosen, Many, Named, Target, WriteOp
+from shadow.ops.targets import can_narrow
 from shadow_adapters.bson.codec import CODEC
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Key
@@ -33,7 +34,7 @@ class Plan(Generic[R]):
         op: the write, narrowed.
         keys: what it may touch.
         exact: every target named its record itself, so that nothing can be lost between look-up and write.
-        too_many: more keys match than are marked one by one; ``op`` is the caller's own.
+        too_many: more keys match than are marked one by one, or a filter cannot name them; ``op`` is the caller's own.
     """
 
     op: WriteOp[R]
@@ -56,7 +57,7 @@ async def plan(op: WriteOp[R], limit: int) -> Plan[R]:
     found: list[Key] = []
     for target in targets:
         ids = await _resolve(op, target, limit + 1 - len(found))
-        if len(found) + len(ids.ids) > limit:
+        if len(found) + len(ids.ids) > limit or not all(can_narrow(each, target) for each in ids.ids):
             return Plan(op, (), exact=False, too_many=True)
         bound.append(ids)
         found += [key_of(each) for each in ids.ids]

@@ -13,6 +13,7 @@ from bson.binary import Binary, UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
+from bson.regex import Regex
 from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient, DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
@@ -27,10 +28,13 @@ from shadow.ops.find_one_and_update import FindOneAndUpdateOp
 from shadow.ops.insert_many import InsertManyOp
 from shadow.ops.insert_one import InsertOneOp
 from shadow.ops.replace_one import ReplaceOneOp
+from shadow.ops.targets import can_narrow
 from shadow.ops.update_many import UpdateManyOp
 from shadow.ops.update_one import UpdateOneOp
 from shadow_adapters.bson.codec import decode, encode
+from shadow_adapters.bson.collation import compile_collation
 from shadow_adapters.bson.keys import key_of
+from shadow_adapters.bson.match import compile_filter
 
 SET = {"$set": {"a": 1}}
 
@@ -88,6 +92,23 @@ def test_a_filter_is_narrowed_beside_what_it_says(driver: Driver) -> None:
     assert popped.bind([Bound((7,))]).command()["query"] == {"a": 1, "_id": 7}
     named = DeleteOneOp(driver, {"_id": 1, "a": 2})
     assert named.bind([Bound((1,))]).filter is named.filter
+
+
+def test_under_a_collation_a_text_is_named_by_a_pattern(driver: Driver) -> None:
+    op = UpdateManyOp(driver, {"a": "x"}, SET, collation={"locale": "en", "strength": 2})
+    (target,) = op.targets()
+    names = ["a.b", "A\n", "\\d"]
+    for name in names:
+        filter = op.bind([Bound((name,))]).command()["updates"][0]["q"]
+        others = [name, name + "\n", name.swapcase(), name + "x", "x" + name, "aXb", "5"]
+        matches = compile_filter(filter, collation=compile_collation({"locale": "en", "strength": 2})).matches
+        assert [other for other in others if matches({"_id": other, "a": "X"})] == [name]
+    several = op.bind([Bound((*names, 7))]).command()["updates"][0]["q"]["_id"]["$in"]
+    assert [type(each) for each in several] == [Regex, Regex, Regex, int]
+    assert [can_narrow(id, target) for id in ("x", 5, ObjectId(), {"b": 1}, {"b": "x"}, "a\0b")] == [True] * 4 + [
+        False
+    ] * 2
+    assert can_narrow({"b": "x"}, Many({"a": "x"}))
 
 
 def test_an_upsert_takes_its_id_from_the_narrowed_filter(driver: Driver) -> None:

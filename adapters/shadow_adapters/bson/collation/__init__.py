@@ -7,7 +7,7 @@ tells the order, for the letters whose order is written down here (`order`).
 
 from __future__ import annotations
 
-from shadow_adapters.bson.collation.collation import SIMPLE, Collation
+from shadow_adapters.bson.collation.collation import SIMPLE, Collation, has_text
 from shadow_adapters.bson.collation.parser import compile_collation
 
-__all__ = ["SIMPLE", "Collation", "compile_collation"]
+__all__ = ["SIMPLE", "Collation", "compile_collation", "has_text"]

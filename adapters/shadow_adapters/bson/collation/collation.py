@@ -43,3 +43,13 @@ def _replaced(value: Any, key: TextKey) -> Any:
         return [_replaced(element, key) for element in value]
     document = as_document(value)
     return value if document is None else {name: _replaced(inner, key) for name, inner in document.items()}
+
+
+def has_text(value: Any) -> bool:
+    """Whether a value is a text, or holds one."""
+    if isinstance(value, str):
+        return True
+    if isinstance(value, list | tuple):
+        return any(map(has_text, value))
+    document = as_document(value)
+    return document is not None and any(map(has_text, document.values()))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shadow_adapters.bson.collation import has_text
 from shadow_adapters.bson.match import is_condition
-from shadow_adapters.bson.paths import as_document
 
 
 def without_texts(filter: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,13 +28,3 @@ def without_texts(filter: Mapping[str, Any]) -> dict[str, Any]:
         elif not has_text(argument):
             kept[name] = argument
     return kept
-
-
-def has_text(value: Any) -> bool:
-    """Whether a value is a text, or holds one."""
-    if isinstance(value, str):
-        return True
-    if isinstance(value, list | tuple):
-        return any(map(has_text, value))
-    document = as_document(value)
-    return document is not None and any(map(has_text, document.values()))
