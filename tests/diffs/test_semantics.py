@@ -23,9 +23,6 @@ Run = Callable[[Document], Awaitable[Document]]
 ELSEWHERE = {str(number): "tests/journeys/test_driver_semantics.py" for number in (95, 96, 98, 100)}
 """What only a driver can show."""
 
-REFUSED = {"89", "92"}
-"""What ``documents`` refuses by name."""
-
 
 @pytest.fixture
 async def store(postgres_dsn: str) -> AsyncIterator[Store]:
@@ -96,10 +93,7 @@ async def test_on_documents(store: Store, case: Case) -> None:
         return await store.run(command, fence=None)
 
     await _prepare(case, run)
-    if case.number in REFUSED and case.looks is not Looks.CODE:
-        assert _error(await run(_named(case.command))) is not None
-    else:
-        assert await _outcome(case, run) == _expected(case)
+    assert await _outcome(case, run) == _expected(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)

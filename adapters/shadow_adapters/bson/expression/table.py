@@ -10,10 +10,15 @@ from shadow_adapters.bson.expression.boolean import BOOLEAN
 from shadow_adapters.bson.expression.comparison import COMPARISON
 from shadow_adapters.bson.expression.compiler import Operators
 from shadow_adapters.bson.expression.conditional import CONDITIONAL
+from shadow_adapters.bson.expression.conversions import CONVERSIONS
+from shadow_adapters.bson.expression.dates import DATES
 from shadow_adapters.bson.expression.elements import ELEMENTS
 from shadow_adapters.bson.expression.objects import OBJECTS
+from shadow_adapters.bson.expression.powers import POWERS
 from shadow_adapters.bson.expression.sets import SETS
+from shadow_adapters.bson.expression.spans import SPANS
 from shadow_adapters.bson.expression.statistics import STATISTICS
+from shadow_adapters.bson.expression.strings import STRINGS
 from shadow_adapters.bson.expression.variables import VARIABLES
 
 OPERATORS: Final[Operators] = {
@@ -26,5 +31,10 @@ OPERATORS: Final[Operators] = {
     **OBJECTS,
     **SETS,
     **STATISTICS,
+    **CONVERSIONS,
+    **DATES,
+    **POWERS,
+    **SPANS,
+    **STRINGS,
     **VARIABLES,
 }
