@@ -21,6 +21,17 @@ Mongo = AsyncMongoClient[dict[str, Any]]
 Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
+class OwnClient(AsyncMongoClient[dict[str, Any]]):
+    """Shadow's own client of the legacy store.
+
+    It works in the applications' contexts too, where a session may be bound that is their client's; PyMongo would
+    refuse any other client's calls there.
+    """
+
+    def _get_bound_session(self) -> None:
+        return None
+
+
 def driver_info() -> DriverInfo:
     """The metadata to hand to a MongoDB driver's client."""
     return DriverInfo(DRIVER_NAME, __version__)
@@ -29,7 +40,7 @@ def driver_info() -> DriverInfo:
 def mongo_client(settings: Settings) -> Mongo:
     """A client of the legacy store. Connects when first used. Raises `ConfigError` where none is configured."""
     uri = _given(settings, settings.stores.mongo, "mongo")
-    return AsyncMongoClient(uri, driver=driver_info(), serverSelectionTimeoutMS=int(WAIT_SECONDS * 1000))
+    return OwnClient(uri, driver=driver_info(), serverSelectionTimeoutMS=int(WAIT_SECONDS * 1000))
 
 
 async def postgres_connection(settings: Settings, role: str) -> Postgres:

@@ -62,7 +62,8 @@ _DRIVERS: set[type] = set()
 class StandIn(type):
     """The type of stand-ins: what they subclass is the façade's, what they recognize is the driver's.
 
-    The driver finds them in its own modules too: what it makes of an object of its own stays its own.
+    The driver finds them in its own modules too: what it makes of an object of its own stays its own. A check walks the
+    driver's class itself: some are abstract, and those would ask all their subclasses, the stand-in among them.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -73,11 +74,11 @@ class StandIn(type):
 
     def __instancecheck__(cls, instance: Any) -> bool:
         driver: type | None = cls.__dict__.get("_shadow_driver")
-        return type.__instancecheck__(cls, instance) if driver is None else isinstance(instance, driver)
+        return type.__instancecheck__(cls if driver is None else driver, instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
         driver: type | None = cls.__dict__.get("_shadow_driver")
-        return type.__subclasscheck__(cls, subclass) if driver is None else issubclass(subclass, driver)
+        return type.__subclasscheck__(cls if driver is None else driver, subclass)
 
 
 def swapped() -> bool:

@@ -25,6 +25,11 @@ def matches(pattern: str, database: str, collection: str) -> bool:
     return all(_like(part, name) for part, name in zip(parts(pattern), (database, collection), strict=True))
 
 
+def has_database(pattern: str, database: str) -> bool:
+    """Whether the pattern covers collections of a database."""
+    return _like(parts(pattern)[0], database)
+
+
 def within(inner: str, outer: str) -> bool:
     """Whether all that ``inner`` covers is covered by ``outer``. A pattern's ``*`` is met by another's ``*`` only."""
     return all(_like(other, one) for one, other in zip(parts(inner), parts(outer), strict=True))

@@ -64,6 +64,11 @@ class Settings(Section):
         exact = [each for each in covering if all(_as_exact(each, other) for other in covering)]
         return exact[0].concrete(database, collection) if exact else None
 
+    def has_database(self, database: str) -> bool:
+        """Whether collections of a database are configured, or may be when they appear."""
+        named = [entity.legacy.mongo for entity in self.entities.values() if entity.legacy.mongo is not None]
+        return any(patterns.has_database(pattern, database) for pattern in named)
+
     def entity_named(self, name: str) -> EntitySettings | None:
         """The entity of a name: a configured one (a pattern is itself), or that of a pattern's collection."""
         if name in self.entities:

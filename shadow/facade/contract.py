@@ -59,5 +59,8 @@ class Binding(Protocol):
     def router(self, database: str, collection: str) -> Router | None:
         """The collection's router, the same for the client's whole life; None if it is not configured."""
 
+    async def collections(self, database: str) -> list[str]:
+        """The names of the collections of a database, as far as any of them may be configured."""
+
     def unit(self, driver_session: Any) -> Unit:
         """The unit of the transaction that the session has just started."""

@@ -19,7 +19,6 @@ from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
 from shadow.facade.motor_database import AsyncIOMotorDatabase
-from shadow.facade.plain import plain_database
 
 
 class AsyncIOMotorClientSession(DriverSession):
@@ -91,7 +90,7 @@ class AsyncIOMotorClient(DriverClient[Any]):
 
     async def _drop(self, name_or_database: Any, on_legacy: Any, session: Any) -> Any:
         name = name_or_database if isinstance(name_or_database, str) else name_or_database.name
-        dropped = await plain_database(self, name).list_collection_names()
+        dropped = await self._shadow_binding.collections(name)
         reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
         return await pass_through(self, reach, on_legacy, session)
 

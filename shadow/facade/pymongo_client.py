@@ -14,7 +14,6 @@ from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
-from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_collection import OPTIONS
 from shadow.facade.pymongo_database import AsyncDatabase
 
@@ -77,7 +76,7 @@ class AsyncMongoClient(DriverClient[D]):
     @like(DriverClient.drop_database)
     async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
         name = getattr(name_or_database, "name", name_or_database)
-        dropped = await plain_database(self, name).list_collection_names() if isinstance(name, str) else []
+        dropped = await self._shadow_binding.collections(name) if isinstance(name, str) else []
         reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
         await pass_through(self, reach, on_legacy, session_in(args, kwargs))

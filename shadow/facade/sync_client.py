@@ -15,7 +15,6 @@ from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
-from shadow.facade.plain import plain_database
 from shadow.facade.sync_collection import OPTIONS
 from shadow.facade.sync_database import Database
 from shadow.facade.waiting import as_awaited, at_once
@@ -87,7 +86,7 @@ class MongoClient(DriverClient[D]):
     @like(DriverClient.drop_database)
     def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
         name = getattr(name_or_database, "name", name_or_database)
-        dropped = plain_database(self, name).list_collection_names() if isinstance(name, str) else []
+        dropped = portal().run(self._shadow_binding.collections(name)) if isinstance(name, str) else []
         reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
         on_legacy = as_awaited(partial(super().drop_database, name_or_database, *args, **kwargs))
         at_once(pass_through(self, reach, on_legacy, session_in(args, kwargs)))

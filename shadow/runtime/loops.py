@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
-
-from pymongo import AsyncMongoClient
 
 from shadow.compare.judge import Judge, Verdict
 from shadow.compare.report import Report
@@ -23,7 +20,7 @@ from shadow.protocol.lane import Lane
 from shadow.protocol.marks import Held
 from shadow.protocol.node import Node
 from shadow.runtime.entity import Entity
-from shadow.stores import driver_info
+from shadow.stores import OwnClient, driver_info
 from shadow_adapters.contract import Key
 from shadow_adapters.mongo.store import MongoStore
 from shadow_adapters.postgres.control import PostgresControl
@@ -63,9 +60,7 @@ class Loop:
         self.sink = sink
         self.entities: dict[str, LoopEntity] = {}
         self._stores: dict[str, MongoStore] = {}
-        self._client: AsyncMongoClient[Any] = AsyncMongoClient(
-            settings.stores.mongo.get_secret_value(), driver=driver_info()
-        )
+        self._client = OwnClient(settings.stores.mongo.get_secret_value(), driver=driver_info())
         self.control = PostgresControl(
             settings.stores.postgres.get_secret_value(),
             node.me.id,
@@ -108,6 +103,13 @@ class Loop:
     def store(self, entity: str) -> MongoStore:
         """The entity's legacy store."""
         return self._stores[entity]
+
+    async def collections(self, database: str) -> list[str]:
+        """The names of a database's collections. The application's own client, which may be watched, is not asked.
+
+        Raises pymongo's errors.
+        """
+        return await self._client[database].list_collection_names()
 
     async def is_marked(self, entity: str, key: Key | None) -> bool:
         """Whether a mark of the key (None: any of the entity) or a debt is open, or nothing follows any more.

@@ -175,6 +175,14 @@ class Binding:
             self._routers.setdefault(where, current().router(database, collection))  # as another thread may, now
         return self._routers[where]
 
+    async def collections(self, database: str) -> list[str]:
+        """The names of the collections of a database that has configured ones; none where it has not.
+
+        Raises pymongo's errors.
+        """
+        runtime = current()
+        return await (await runtime.loop()).collections(database) if runtime.settings.has_database(database) else []
+
     def unit(self, driver_session: Any) -> TransactionUnit:
         """The unit of the transaction that the session has just started."""
         return TransactionUnit(current)

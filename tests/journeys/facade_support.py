@@ -8,6 +8,7 @@ from typing import Any
 from bson.objectid import ObjectId
 from pymongo.errors import BulkWriteError, OperationFailure
 
+from shadow.facade.plain import plain_database
 from shadow.facade.unrouted import OpenedOnLegacy
 from shadow.ops.base import Bound, Chosen, Named
 
@@ -97,12 +98,18 @@ class FakeUnit:
 class FakeBinding:
     """Collections whose name starts with ``routed`` are configured, all with one router."""
 
-    def __init__(self, router: Any) -> None:
+    def __init__(self, client: Any, router: Any) -> None:
+        self.client = client
         self.routed = router
         self.units: list[FakeUnit] = []
 
     def router(self, database: str, collection: str) -> Any:
         return self.routed if collection.startswith("routed") else None
+
+    async def collections(self, database: str) -> list[str]:
+        found = plain_database(self.client, database).list_collection_names()
+        names: list[str] = await found if hasattr(found, "__await__") else found
+        return names
 
     def unit(self, driver_session: Any) -> FakeUnit:
         self.units.append(FakeUnit())
@@ -111,8 +118,8 @@ class FakeBinding:
 
 def bind(client: Any, router: Any) -> FakeBinding:
     """Tie a façade's client to a router instead of to the runtime."""
-    client.__dict__["_shadow_binding"] = FakeBinding(router)
-    return client.__dict__["_shadow_binding"]
+    binding = client.__dict__["_shadow_binding"] = FakeBinding(client, router)
+    return binding
 
 
 async def outcome(call: Callable[[], Any]) -> Any:

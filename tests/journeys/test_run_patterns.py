@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from shadow import runtime
 from shadow.config import load
 from shadow.embedded import MongoServer
-from shadow.pymongo import AsyncMongoClient
+from shadow.pymongo import AsyncClientSession, AsyncMongoClient
 from shadow.schema import apply
 from shadow.status import status
 from tests.journeys.runtime_support import until
@@ -81,6 +81,14 @@ async def test_a_collection_that_appears_late_begins_in_legacy(fleet: Fleet) -> 
         with MongoClient[dict[str, Any]](fleet.mongo) as bare:
             assert bare["app"]["second"].count_documents({}) == 1
         await fleet.reaches("all.app.second", "shadow_read")
+
+
+@pytest.mark.skipif(not hasattr(AsyncClientSession, "bind"), reason="sessions are bound from PyMongo 4.17 on")
+async def test_a_session_that_is_bound_concerns_nothing_of_shadows_own(fleet: Fleet) -> None:
+    async with AsyncMongoClient(fleet.mongo) as client, client.start_session() as session, session.bind():
+        await client["app"]["things"].insert_one({"_id": 1})
+        await client.drop_database("app")
+        assert await client["app"]["things"].find_one({}) is None
 
 
 async def test_a_collection_that_appears_is_in_its_phase_from_its_first_call_on(

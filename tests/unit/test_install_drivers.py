@@ -57,6 +57,7 @@ def test_classes_keep_what_applications_rely_on() -> None:
 import shadow; shadow.install()
 {ROUTED}
 import asyncio, pickle, typing
+from pymongo.asynchronous.cursor import AsyncCursor
 assert pickle.loads(pickle.dumps(AsyncIOMotorClient)) is AsyncIOMotorClient
 assert typing.get_origin(AsyncMongoClient[typing.Any]) is AsyncMongoClient
 class Mine(AsyncIOMotorClient):
@@ -69,6 +70,8 @@ async def main():
     plain = super(shadow.motor.AsyncIOMotorDatabase, database).__getitem__("not_configured")
     assert isinstance(plain, AsyncIOMotorCollection) and type(plain) is not AsyncIOMotorCollection
     direct = AsyncMongoClient(connect=False)
+    cursor = super(shadow.pymongo.AsyncDatabase, direct["app"]).get_collection("not_configured").find()
+    assert isinstance(cursor, AsyncCursor) and not isinstance(client, AsyncCursor)
     assert isinstance(direct["app"], AsyncDatabase) and isinstance(direct.get_database("app"), AsyncDatabase)
     assert isinstance(AsyncDatabase(direct, "app"), shadow.pymongo.AsyncDatabase)
     sync = MongoClient(connect=False)
