@@ -26,6 +26,7 @@ from shadow.protocol.settings import Terms
 from shadow.runtime.entity import Entity
 from shadow.runtime.evidence import asks_for_clients, budgets, evidence, seen
 from shadow.runtime.identity import surely_gone, this_process
+from shadow.runtime.expiry import expire
 from shadow.runtime.observer import Told
 from shadow.schema import expanded
 from shadow.stores import mongo_client
@@ -39,12 +40,13 @@ from shadow_adapters.postgres.layouts import Layout
 from shadow_adapters.postgres.pool import create_pool
 from shadow_adapters.postgres.records import PostgresRecords
 from shadow_flags.gates import gates
-from shadow_flags.phases import Phase
+from shadow_flags.phases import Phase, Store
 from shadow_flags.sources.base import Source
 from shadow_flags.sources.static import StaticSource
 from shadow_flags.sources.unleash import UnleashSource
 
 _FACTS_EVERY = 1.0
+_EXPIRE_EVERY = 60.0  # seconds, as MongoDB's own monitor
 _DISCOVER_EVERY = 10.0
 
 
@@ -92,6 +94,7 @@ class ControlThread:
         self._legacy: dict[str, MongoStore] = {}
         self._new: dict[str, PostgresRecords] = {}
         self._without_table: set[str] = set()
+        self._expire_next = 0.0
         self._discover_at = 0.0
         self.told = Told(sink)
         self.ready = threading.Event()
@@ -173,6 +176,17 @@ class ControlThread:
         if entity.flag != entity.name:
             self._without_table.add(entity.name)
 
+    async def _expire(self) -> None:
+        """Once in a while, and in one process: what new's own indexes let expire, where legacy is not the authority."""
+        now = time.monotonic()
+        if not self.node.conductor.conducting or now < self._expire_next:
+            return
+        self._expire_next = now + _EXPIRE_EVERY
+        for entity in list(self._entities.values()):
+            view = self.node.views[entity.name]
+            if view.authority is Store.NEW:
+                await expire(entity, view, self._pool, time.time())
+
     def _legacy_of(self, name: str) -> MongoStore:
         """An entity's legacy store; another process may have been the first to meet the entity."""
         if name not in self._legacy:
@@ -218,6 +232,10 @@ class ControlThread:
             except Exception as error:
                 log.debug("collections not seen", error=error)
             await self._make_tables()
+            try:
+                await self._expire()
+            except Exception as error:
+                log.warning("expired documents not deleted", error=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FACTS_EVERY):
                     await self._ending.wait()

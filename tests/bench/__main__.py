@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tests.bench.cases import cases, round_trip, route_lookup
 from tests.bench.measure import measure
+from tests.bench.wide import wide_cases
 from tests.bench.world import world
 
 _COLUMNS = ("case", "bare_us", "shadow_us", "ratio_p50", "ratio_p99", "added_us_p50", "added_cpu_us", "spread")
@@ -25,6 +26,8 @@ async def _run(only: str) -> list[dict[str, object]]:
             for case in cases(here):
                 if only in case.name:
                     results.append(await measure(case))
+            async for case in wide_cases(here, only):
+                results.append(await measure(case))
     return [result.as_json() for result in results]
 
 

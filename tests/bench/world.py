@@ -40,6 +40,7 @@ class World:
     postgres: Any  # a bare asyncpg connection
     quick: Any  # another, whose commits do not wait for the disk, as marks do not
     runtime: runtime.Runtime
+    dsn: str  # of the PostgreSQL of all of it
 
     async def drained(self, phase: str) -> None:
         """Wait until nothing of the phase's entity waits for a sync or a comparison."""
@@ -71,7 +72,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             await shadow.bench[phase].find_one({"_id": "k0"})
             shadow_sync.bench[phase].find_one({"_id": "k0"})
         quick = await asyncpg.connect(postgres.dsn, server_settings={"synchronous_commit": "off", "jit": "off"})
-        yield World(bare, shadow, bare_sync, shadow_sync, conn, quick, runtime.current())
+        yield World(bare, shadow, bare_sync, shadow_sync, conn, quick, runtime.current(), postgres.dsn)
         await quick.close()
         bare_sync.close()
         shadow_sync.close()
@@ -86,6 +87,7 @@ def _configuration(mongo: str, postgres: str, folder: Path) -> str:
         f'[entities.bench_{phase}]\nlegacy = {{ mongo = "bench.{phase}" }}\nphase = "{phase}"\nrehearse = false\n'
         for phase in PHASES
     )
+    entities += '[entities.bench_wide]\nlegacy = { mongo = "bench.wide" }\nphase = "new"\n'
     return (
         f'[stores]\nmongo = "{mongo}"\npostgres = "{postgres}"\n'
         f'[protocol]\nsettle_seconds = 5.0\njournal = "{folder / "journal"}"\n{entities}'
@@ -101,11 +103,11 @@ async def _fill(bare: Any, conn: Any) -> None:
     records = [record(number) for number in range(RECORDS)]
     for collection in (*PHASES, "plain"):
         await bare.bench[collection].insert_many(records)
-    for phase in PHASES:
+    for name, phase in {**dict(zip(PHASES, PHASES, strict=True)), "wide": "new"}.items():
         await conn.execute(
             "INSERT INTO shadow.entity (entity, phase, backfill) VALUES ($1, $2, 'done') "
             "ON CONFLICT (entity) DO UPDATE SET phase = excluded.phase, backfill = excluded.backfill",
-            f"bench_{phase}",
+            f"bench_{name}",
             phase,
         )
     await _fill_new(conn, records)
@@ -118,7 +120,7 @@ async def _fill_new(conn: Any, records: list[dict[str, Any]]) -> None:
 
     states = {key_of(each["_id"]): encode(each) for each in records}
     for entity in load().entities.values():
-        if entity.name != "bench_legacy":
+        if entity.name not in ("bench_legacy", "bench_wide"):
             layout = layout_of(entity)
             await layout.insert_absent(conn, entity.name, 1, states)
     await conn.execute("TRUNCATE shadow.mark")

@@ -164,6 +164,9 @@ async def test_what_indexes_are_not_served_is_said(store: Store) -> None:
     assert (reply["code"], reply["unsupported"]) == (72, "createIndexes.indexes collation")
     command = {"createIndexes": ENTITY, "indexes": [{"key": {"a": "text"}, "name": "t"}]}
     assert (await store.run(command))["unsupported"] == "index text"
+    for key, seconds in (({"a": 1, "b": 1}, 5), ({"_id": 1}, 5), ({"a": 1}, -1), ({"a": 1}, "5")):
+        spec = {"key": key, "name": "ttl", "expireAfterSeconds": seconds}
+        assert (await store.run({"createIndexes": ENTITY, "indexes": [spec]}))["code"] == 67
 
 
 async def test_a_partial_index_is_unique_among_its_documents(store: Store) -> None:

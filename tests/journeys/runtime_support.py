@@ -158,6 +158,17 @@ phase = "{phase}"
 
         await until(there, f"phase {phase}", self.status)
 
+    async def settled_in(self, phase: str) -> None:
+        """Let the collection, which is empty, stand in a phase before any process has joined."""
+        async with self.sql() as conn:
+            await conn.execute(
+                "INSERT INTO shadow.entity (entity, phase, backfill) VALUES ($1, $2, 'done') "
+                "ON CONFLICT (entity) DO UPDATE SET phase = excluded.phase, backfill = excluded.backfill",
+                ENTITY,
+                phase,
+            )
+        self.want(phase)
+
     async def moved_to(self, phase: str) -> None:
         """Want a phase, and wait for it."""
         self.want(phase)

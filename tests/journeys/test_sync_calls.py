@@ -30,22 +30,10 @@ async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str) -> Site:
     return made
 
 
-async def settled(site: Site, phase: str) -> None:
-    """Let the collection, which is empty, stand in a phase before any process has joined."""
-    async with site.sql() as conn:
-        await conn.execute(
-            "INSERT INTO shadow.entity (entity, phase, backfill) VALUES ($1, $2, 'done') "
-            "ON CONFLICT (entity) DO UPDATE SET phase = excluded.phase, backfill = excluded.backfill",
-            ENTITY,
-            phase,
-        )
-    site.want(phase)
-
-
 @pytest.fixture
 async def things(request: pytest.FixtureRequest, site: Site) -> AsyncIterator[Any]:
     """The synchronous façade's collection, settled in the phase that the test names."""
-    await settled(site, request.param)
+    await site.settled_in(request.param)
     async with running(site):
         with MongoClient[dict[str, Any]](site.mongo) as client:
             made = client[site.database][ENTITY]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, Final
 
 from shadow_adapters.bson.codec import encode
+from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields
@@ -21,10 +21,11 @@ from shadow_adapters.postgres.query import BATCH, transaction
 from shadow_adapters.postgres.replies import Reply, duplicate_key
 
 _SERVED: Final = frozenset(("createIndexes", "indexes", "commitQuorum"))
-_INDEX: Final = frozenset(("key", "name", "unique", "sparse", "partialFilterExpression", "background", "v", "ns"))
+_INDEX: Final = frozenset(
+    ("key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds", "background", "v", "ns")
+)
 _REFUSED: Final = frozenset(
     (
-        "expireAfterSeconds",
         "collation",
         "hidden",
         "weights",
@@ -51,7 +52,9 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
         before = len(layout.indexes) + 1
         for spec in command["indexes"]:
             await _create(call, layout, spec)
-        return {"numIndexesBefore": before, "numIndexesAfter": len(layout.indexes) + 1, "ok": 1.0}
+        after = len(layout.indexes) + 1
+        automatically = {"createdCollectionAutomatically": False}  # the table is there before it is used
+        return {**automatically, "numIndexesBefore": before, "numIndexesAfter": after, "ok": 1.0}
 
 
 def documents_layout(call: Call, command: str) -> DocumentsLayout:
@@ -81,7 +84,6 @@ async def changing_indexes(call: Call, layout: DocumentsLayout) -> AsyncIterator
 
 
 def _check(spec: Mapping[str, Any]) -> None:
-    check_fields(spec, "createIndexes.indexes", _INDEX, _REFUSED)
     key = spec.get("key")
     if not isinstance(key, Mapping) or not key or not spec.get("name"):
         raise CommandFailure(9, "an index needs a key and a name")
@@ -89,16 +91,22 @@ def _check(spec: Mapping[str, Any]) -> None:
         if direction not in (1, -1) or path.startswith("$") or "$**" in path:
             kind = direction if isinstance(direction, str) else path
             raise CommandFailure(67, f"index type {kind} is not served", unsupported=f"index {kind}")
+    check_fields(spec, "createIndexes.indexes", _INDEX, _REFUSED)
+    if "expireAfterSeconds" in spec:
+        seconds = spec["expireAfterSeconds"]
+        if not is_number(seconds) or seconds < 0:
+            raise CommandFailure(67, "TTL index 'expireAfterSeconds' option must be a number that is not negative")
+        if len(key) > 1 or "_id" in key:
+            raise CommandFailure(67, "TTL indexes are single-field indexes, and not of _id")
 
 
 async def _create(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:
-    same = [index for index in layout.indexes if index.name == spec["name"]]
-    fresh = Index.of(layout.version + 1, spec)
-    if same:
-        known = same[0]
-        if list(known.key.items()) != list(fresh.key.items()) or known != replace(fresh, number=known.number):
+    known = [index for index in layout.indexes if index.name == spec["name"]]
+    if known:
+        if not known[0].same(spec):
             raise CommandFailure(86, f"An index named {spec['name']} exists with another definition")
         return
+    fresh = Index.of(layout.version + 1, spec)
     await youngest(call, layout, spec)
     layout.indexes = (*layout.indexes, fresh)
     await _fill(call, layout, fresh)

@@ -137,6 +137,10 @@ class Layout(ABC):
         """The index of Shadow's own that serves a query, if there is one."""
         return None
 
+    def expiries(self) -> Mapping[str, float]:
+        """Fields that hold the date from which a document expires, and after how many seconds."""
+        return {}
+
     def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
         """What a write of rows must write elsewhere, such as terms of indexes.
 

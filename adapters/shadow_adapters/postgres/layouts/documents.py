@@ -152,6 +152,9 @@ class DocumentsLayout(Layout):
             return None
         return choose(self.indexes, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
 
+    def expiries(self) -> Mapping[str, float]:
+        return {next(iter(index.key)): index.expires for index in self.indexes if index.expires is not None}
+
     def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
         if not self.indexes:
             return PutPlan("", [])

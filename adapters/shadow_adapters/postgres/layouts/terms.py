@@ -41,6 +41,7 @@ class Index:
     Attributes:
         key: its fields and directions (1 or -1).
         partial: the filter of the documents that it has; None for all of them.
+        expires: seconds after its date at which a document expires; None where it does not.
         descending: whether each field descends.
     """
 
@@ -50,6 +51,7 @@ class Index:
     unique: bool = False
     sparse: bool = False
     partial: Mapping[str, Any] | None = None
+    expires: float | None = None
     descending: tuple[bool, ...] = field(default=(), compare=False)
     _paths: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     _holds: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
@@ -65,10 +67,16 @@ class Index:
             bool(spec.get("unique")),
             bool(spec.get("sparse")),
             partial,
+            spec.get("expireAfterSeconds"),
             tuple(direction == -1 for direction in spec["key"].values()),
             tuple(tuple(path.split(".")) for path in spec["key"]),
             None if partial is None else compile_filter(partial).matches,
         )
+
+    def same(self, spec: Mapping[str, Any]) -> bool:
+        """Whether the specification is this index's."""
+        other = Index.of(self.number, spec)
+        return other == self and list(other.key.items()) == list(self.key.items())
 
     @property
     def prefix(self) -> bytes:
