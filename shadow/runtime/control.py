@@ -25,8 +25,8 @@ from shadow.protocol.node import Node, Wishes
 from shadow.protocol.settings import Terms
 from shadow.runtime.entity import Entity
 from shadow.runtime.evidence import asks_for_clients, budgets, evidence, seen
-from shadow.runtime.identity import surely_gone, this_process
 from shadow.runtime.expiry import expire
+from shadow.runtime.identity import surely_gone, this_process
 from shadow.runtime.observer import Told
 from shadow.schema import expanded
 from shadow.stores import mongo_client

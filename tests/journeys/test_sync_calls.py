@@ -223,7 +223,7 @@ things.find_one({})
 @pytest.mark.parametrize("phase", ["legacy", "dual_write", "write_new"])
 async def test_calls_at_the_end_of_a_process_are_made_or_refused(site: Site, phase: str) -> None:
     """Those that come after the goodbye would be nobody's to wait for."""
-    await settled(site, phase)
+    await site.settled_in(phase)
     done = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", LATE),
         env={**environment(), "SHADOW_CONFIG": str(site.config)},
@@ -237,7 +237,7 @@ async def test_calls_at_the_end_of_a_process_are_made_or_refused(site: Site, pha
 
 @pytest.mark.parametrize("phase", ["dual_write", "read_new", "write_new"])
 async def test_children_have_their_own_and_leave_their_parents_alone(site: Site, phase: str) -> None:
-    await settled(site, phase)
+    await site.settled_in(phase)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "ignore:MongoClient opened before fork", "-c", SCRIPT),
         env={**environment(), "SHADOW_CONFIG": str(site.config)},
