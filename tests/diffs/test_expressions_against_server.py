@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pymongo
+from bson.regex import Regex
 from pymongo.errors import OperationFailure
 
 from shadow_adapters.bson.codec import CODEC, encode
@@ -22,6 +23,11 @@ DIFFERENCES: list[Any] = [
     {"$dateAdd": {"startDate": "$s", "unit": "day", "amount": 1}},
     {"$dateTrunc": {"date": "$s", "unit": "day"}},
     {"$convert": {"input": "5", "to": "$none"}},
+    {"$regexMatch": {"input": "$s", "regex": None}},
+    {"$regexMatch": {"input": "a", "regex": 5}},
+    {"$regexMatch": {"input": "a", "regex": "a", "options": 5}},
+    {"$regexMatch": {"input": "a", "regex": Regex("a", "i"), "options": "i"}},
+    {"$regexMatch": {"input": "a", "regex": "a", "options": "q"}},
     {"$isoWeekYear": "$d"},  # an int
     {"$dateToString": {"date": "$none", "onNull": "none"}},
 ]

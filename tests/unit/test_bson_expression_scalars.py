@@ -11,6 +11,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.regex import Regex
 from bson.timestamp import Timestamp
 
 from shadow_adapters.bson.codec import encode
@@ -284,7 +285,24 @@ DATES: list[tuple[Any, Any]] = [
     ({"$dateTrunc": {"date": "$d", "unit": "eon"}}, Fails(9)),
 ]  # fmt: skip
 
-CASES = [*POWERS, *STRINGS, *CONVERSIONS, *DATES]
+REGEXES: list[tuple[Any, Any]] = [
+    ({"$regexMatch": {"input": "$s", "regex": "^STR", "options": "i"}}, True),
+    ({"$regexMatch": {"input": "$s", "regex": Regex("^str", "i")}}, True),
+    ({"$regexMatch": {"input": "$s", "regex": "x$"}}, False),
+    ({"$regexMatch": {"input": "$none", "regex": "x"}}, False),
+    ({"$regexMatch": {"input": "$s", "regex": None}}, False),
+    ({"$regexMatch": {"input": 5, "regex": "x"}}, Fails(51104)),
+    ({"$regexMatch": {"input": "a", "regex": 5}}, Fails(51105)),
+    ({"$regexMatch": {"input": "a", "regex": "a", "options": 5}}, Fails(51106)),
+    ({"$regexMatch": {"input": "a", "regex": Regex("a", "i"), "options": "i"}}, Fails(51107)),
+    ({"$regexMatch": {"input": "a", "regex": "a", "options": "q"}}, Fails(51108)),
+    ({"$regexMatch": {"input": "a"}}, Fails(31023)),
+    ({"$regexMatch": {"regex": "a"}}, Fails(31022)),
+    ({"$regexMatch": {"input": "a", "regex": "a", "x": 1}}, Fails(31024)),
+    ({"$regexMatch": "a"}, Fails(51103)),
+]
+
+CASES = [*REGEXES, *POWERS, *STRINGS, *CONVERSIONS, *DATES]
 
 
 def outcome(expression: Any) -> Any:

@@ -42,7 +42,6 @@ _NOT_SERVED: Final = frozenset(
         "$radiansToDegrees",
         "$regexFind",
         "$regexFindAll",
-        "$regexMatch",
         "$sampleRate",
         "$searchMeta",
         "$sin",

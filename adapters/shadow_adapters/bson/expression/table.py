@@ -15,6 +15,7 @@ from shadow_adapters.bson.expression.dates import DATES
 from shadow_adapters.bson.expression.elements import ELEMENTS
 from shadow_adapters.bson.expression.objects import OBJECTS
 from shadow_adapters.bson.expression.powers import POWERS
+from shadow_adapters.bson.expression.regexes import REGEXES
 from shadow_adapters.bson.expression.sets import SETS
 from shadow_adapters.bson.expression.spans import SPANS
 from shadow_adapters.bson.expression.statistics import STATISTICS
@@ -29,6 +30,7 @@ OPERATORS: Final[Operators] = {
     **ARRAYS,
     **ELEMENTS,
     **OBJECTS,
+    **REGEXES,
     **SETS,
     **STATISTICS,
     **CONVERSIONS,
