@@ -49,7 +49,7 @@ class NewRouter:
         async with self.pool.connection() as conn:
             return op.result(await self.engine.execute(conn, op.command()))
 
-    write = read
+    write = alter = read
 
     async def open(self, op: Any) -> Any:
         conn = await self.pool.open()
@@ -66,10 +66,12 @@ class _Owned:
 
     def __init__(self, cursor: Any, conn: Any) -> None:
         self._cursor, self._conn = cursor, conn
+        self.closed = False
 
     async def batch(self) -> Any:
         return await self._cursor.batch()
 
     async def close(self) -> None:
+        self.closed = True
         await self._cursor.close()
         await self._conn.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -94,3 +95,18 @@ async def test_a_long_result_comes_in_batches_and_ends(pair: Pair) -> None:
 async def test_an_error_of_new_ends_the_cursor(pair: Pair) -> None:
     cursor = pair.facade.find({"a": {"$bad": 1}})
     assert (await outcome(cursor.next))[:2] == ("OperationFailure", 2)
+
+
+async def test_cursors_that_are_forgotten_give_back_their_connections(pair: Pair) -> None:
+    await pair.facade.insert_many([{"_id": n} for n in range(10)])
+    gc.disable()  # which might come, or not
+    try:
+        for _ in range(5):
+            assert (await pair.facade.find({}, batch_size=2).sort("_id", 1).next())["_id"] == 0
+
+        async def closed() -> bool:
+            return all(opened.cursor.closed for opened in pair.router.opened)
+
+        await until(closed, "the end of forgotten cursors")
+    finally:
+        gc.enable()
