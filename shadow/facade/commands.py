@@ -14,12 +14,14 @@ from shadow.facade.elsewhere import pass_through, reach_of_command
 from shadow.facade.seat import Seat
 from shadow.ops.base import Command, Reply
 from shadow.ops.command import ALIASES, Called, wire_command, with_codec
+from shadow.ops.command_alter import ALTERATIONS, AlterCommandOp
 from shadow.ops.command_read import READS, ReadCommandOp
 from shadow.ops.command_write import LISTS, FindAndModifyCommandOp, StatementsOp, add_reply, statements_of
+from shadow.ops.pipelines import collections_read, writes
 
 Method = Callable[..., Awaitable[Any]]
 
-_SERVED: Final = READS | LISTS.keys() | {"findAndModify"}
+_SERVED: Final = READS | ALTERATIONS | LISTS.keys() | {"findAndModify"}
 _CONTINUED: Final = frozenset(("getMore", "killCursors"))
 """Commands about a cursor, which stays on the store that opened it. New leaves none open."""
 _OPTIONS: Final = ("check", "allowable_errors", "read_preference", "codec_options", "session", "max_await_time_ms")
@@ -47,7 +49,7 @@ async def run_command(
     directly = partial(method, *args, **kwargs)
     if name in _CONTINUED:
         return await directly()
-    seat = _seat(database, document.get(name)) if ALIASES.get(name, name) in _SERVED else None
+    seat = _seat(database, document.get(name)) if _is_served(name, document) else None
     if seat is None:
         reach = reach_of_command(database.name, document)
         return await pass_through(database.client, reach, directly, session)
@@ -65,9 +67,17 @@ async def run_command(
         given.get("allowable_errors"),
         None if cursor is None else partial(cursor, session),
     )
+    if called.name in ALTERATIONS:
+        return await _alter(seat, called)
     if called.name in READS:
         return await _read(seat, called)
     return await _write(seat, called)
+
+
+def _is_served(name: str, document: Command) -> bool:
+    """Whether one collection's router may run the command alone."""
+    pipeline = document.get("pipeline")
+    return ALIASES.get(name, name) in _SERVED and not writes(pipeline) and not collections_read(pipeline)
 
 
 def _document(given: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +98,13 @@ async def _read(seat: Seat, called: Called) -> Any:
     if seat.quiet(called.session):
         return await called.on_legacy(None)
     return await seat.routed_read(ReadCommandOp(called))
+
+
+async def _alter(seat: Seat, called: Called) -> Any:
+    begun = seat.begin(called.session)
+    if begun is not None:
+        return await seat.counted(begun, called.on_legacy(None))
+    return await seat.altered(AlterCommandOp(called))
 
 
 async def _write(seat: Seat, called: Called) -> Any:

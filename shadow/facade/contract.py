@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
 from shadow.protocol.unit import Unit
@@ -48,6 +49,8 @@ class Router(Protocol):
     async def write(self, op: WriteOp[R]) -> R: ...
 
     async def open(self, op: CursorRead) -> Opened: ...
+
+    async def alter(self, op: AlterOp[R]) -> R: ...
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""

@@ -10,6 +10,7 @@ from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, Ins
 
 from shadow.facade.bulk import run_bulk
 from shadow.facade.seat import Seat, given
+from shadow.ops.alter import CreateIndexesOp, CreateIndexOp, DropIndexesOp, DropIndexOp, IndexInformationOp
 from shadow.ops.bulk_write import bulk_parts
 from shadow.ops.count_documents import CountDocumentsOp
 from shadow.ops.delete_many import DeleteManyOp
@@ -27,6 +28,7 @@ from shadow.ops.update_many import UpdateManyOp
 from shadow.ops.update_one import UpdateOneOp
 
 if TYPE_CHECKING:
+    from pymongo.operations import IndexModel
     from pymongo.typings import _CollationIn, _Pipeline
 
     Hint = str | Sequence[str | tuple[str, int | str | Mapping[str, Any]]] | Mapping[str, Any]
@@ -232,6 +234,27 @@ class RoutedMethods:
     ) -> Any:
         options = given(hint=hint, let=let, comment=comment) | kwargs
         return await self._seat.write(FindOneAndDeleteOp, filter, projection, sort, session=session, **options)
+
+    async def create_index(
+        self, keys: Hint, session: Any | None = None, comment: Any | None = None, **kwargs: Any
+    ) -> str:
+        return await self._seat.alter(CreateIndexOp, keys, session=session, **given(comment=comment), **kwargs)
+
+    async def create_indexes(
+        self, indexes: Sequence[IndexModel], session: Any | None = None, comment: Any | None = None, **kwargs: Any
+    ) -> list[str]:
+        return await self._seat.alter(CreateIndexesOp, indexes, session=session, **given(comment=comment), **kwargs)
+
+    async def drop_index(
+        self, index_or_name: Hint, session: Any | None = None, comment: Any | None = None, **kwargs: Any
+    ) -> None:
+        await self._seat.alter(DropIndexOp, index_or_name, session=session, **given(comment=comment), **kwargs)
+
+    async def drop_indexes(self, session: Any | None = None, comment: Any | None = None, **kwargs: Any) -> None:
+        await self._seat.alter(DropIndexesOp, session=session, **given(comment=comment), **kwargs)
+
+    async def index_information(self, session: Any | None = None, comment: Any | None = None) -> dict[str, Any]:
+        return await self._seat.look(IndexInformationOp, session=session, **given(comment=comment))
 
     async def bulk_write(
         self,

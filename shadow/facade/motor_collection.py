@@ -9,8 +9,9 @@ from motor import metaprogramming
 from motor.motor_asyncio import AsyncIOMotorCollection as DriverCollection
 
 from shadow.facade.aggregates import aggregate
+from shadow.facade.altering import drop, list_indexes
 from shadow.facade.elsewhere import aggregated, renamed
-from shadow.facade.forward import forwarded
+from shadow.facade.forward import forwarded, session_in
 from shadow.facade.futures import future, start
 from shadow.facade.like import like
 from shadow.facade.methods import RoutedMethods
@@ -38,6 +39,11 @@ def _counted(method: Any, writes: Any) -> Any:
 
 def _reaching(routed: Any, method: Any) -> Any:
     return future(routed(method), method, None)
+
+
+async def _drop(self: Any, *args: Any, **kwargs: Any) -> None:
+    legacy = partial(DriverCollection.drop, self._seat.driver.collection, *args, **kwargs)
+    await drop(self._seat, legacy, session_in(args, kwargs))
 
 
 class AsyncIOMotorCollection(DriverCollection[Any]):
@@ -69,6 +75,15 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
         legacy = partial(_Hidden._async_aggregate, self._seat.driver.collection, *args, **kwargs)
         return start(self.get_io_loop(), aggregate(self, legacy, CommandCursor, *args, **kwargs))
 
+    def _async_list_indexes(self, session: Any = None, **options: Any) -> Any:
+        legacy = partial(_Hidden._async_list_indexes, self._seat.driver.collection, session=session, **options)
+
+        def cursor(reply: Any) -> Any:
+            return CommandCursor(self.delegate, reply, None, comment=options.get("comment"))
+
+        listed = list_indexes(self._seat, legacy, cursor, session, options.get("comment"))
+        return start(self.get_io_loop(), listed)
+
     @like(DriverCollection.watch)
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
         target: Any = self
@@ -77,9 +92,14 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     # fmt: off
     bulk_write = future(RoutedMethods.bulk_write,                   DriverCollection.bulk_write, True)
     count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents, False)
+    create_index = future(RoutedMethods.create_index,               DriverCollection.create_index, True)
+    create_indexes = future(RoutedMethods.create_indexes,           DriverCollection.create_indexes, True)
     delete_many = future(RoutedMethods.delete_many,                 DriverCollection.delete_many, True)
     delete_one = future(RoutedMethods.delete_one,                   DriverCollection.delete_one, True)
     distinct = future(RoutedMethods.distinct,                       DriverCollection.distinct, False)
+    drop = future(_drop,                                            DriverCollection.drop, True)
+    drop_index = future(RoutedMethods.drop_index,                   DriverCollection.drop_index, True)
+    drop_indexes = future(RoutedMethods.drop_indexes,               DriverCollection.drop_indexes, True)
     estimated_document_count = future(
         RoutedMethods.estimated_document_count, DriverCollection.estimated_document_count, False
     )
@@ -87,6 +107,7 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
     find_one_and_delete = future(RoutedMethods.find_one_and_delete, DriverCollection.find_one_and_delete, True)
     find_one_and_replace = future(RoutedMethods.find_one_and_replace, DriverCollection.find_one_and_replace, True)
     find_one_and_update = future(RoutedMethods.find_one_and_update, DriverCollection.find_one_and_update, True)
+    index_information = future(RoutedMethods.index_information,     DriverCollection.index_information, False)
     insert_many = future(RoutedMethods.insert_many,                 DriverCollection.insert_many, True)
     insert_one = future(RoutedMethods.insert_one,                   DriverCollection.insert_one, True)
     replace_one = future(RoutedMethods.replace_one,                 DriverCollection.replace_one, True)  # type: ignore[assignment]  # stub without sort
@@ -95,17 +116,10 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
 
     # method                                                                  writes
     _async_aggregate_raw_batches = _reaching(aggregated, _Hidden._async_aggregate_raw_batches)
-    _async_list_indexes = _counted(_Hidden._async_list_indexes,      False)
     _async_list_search_indexes = _counted(_Hidden._async_list_search_indexes, False)
-    create_index = _counted(DriverCollection.create_index,                    True)
-    create_indexes = _counted(DriverCollection.create_indexes,                True)
     create_search_index = _counted(DriverCollection.create_search_index,      True)
     create_search_indexes = _counted(DriverCollection.create_search_indexes,  True)
-    drop = _counted(DriverCollection.drop,                                    True)
-    drop_index = _counted(DriverCollection.drop_index,                        True)
-    drop_indexes = _counted(DriverCollection.drop_indexes,                    True)
     drop_search_index = _counted(DriverCollection.drop_search_index,          True)
-    index_information = _counted(DriverCollection.index_information,          False)
     options = _counted(DriverCollection.options,                              False)
     rename = _reaching(renamed, DriverCollection.rename)
     update_search_index = _counted(DriverCollection.update_search_index,      True)

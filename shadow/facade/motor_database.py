@@ -11,9 +11,10 @@ from motor.motor_asyncio import AsyncIOMotorDatabase as DriverDatabase
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor
 
+from shadow.facade import altering
 from shadow.facade.commands import run_command
 from shadow.facade.elsewhere import Reach, pass_through
-from shadow.facade.forward import pass_on, session_in
+from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
 from shadow.facade.motor_collection import AsyncIOMotorCollection
@@ -86,5 +87,14 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         if self._shadow_router(name) is None:
             return drop(name_or_collection, *args, **kwargs)
         on_legacy = partial(drop, name_or_collection, *args, **kwargs)
-        counted = pass_on(self[name]._seat, "drop", True, on_legacy, session_in(args, kwargs))
-        return start(self.get_io_loop(), counted)
+        return start(self.get_io_loop(), altering.drop(self[name]._seat, on_legacy, session_in(args, kwargs)))
+
+    @like(DriverDatabase.create_collection)
+    async def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(super().create_collection, name, *args, **kwargs)
+        if self._shadow_router(name) is None:
+            return await legacy()
+        given = altering.created(DriverDatabase.create_collection, self, name, *args, **kwargs)
+        configured: Any = self.get_collection(name, **given.shown)
+        await altering.create(configured._seat, legacy, given.session, given.check_exists, given.asked)
+        return configured

@@ -8,13 +8,14 @@ from typing import Any
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 
 from shadow.facade.aggregates import aggregate
+from shadow.facade.altering import list_indexes
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
 from shadow.facade.pymongo_cursor import AsyncCommandCursor, AsyncCursor, AsyncRawBatchCursor
-from shadow.facade.seat import Seat
+from shadow.facade.seat import Seat, given
 from shadow.facade.unrouted import Unrouted
 from shadow.ops.driver import Driver
 
@@ -58,18 +59,21 @@ class AsyncCollection(RoutedMethods, DriverCollection[D]):
         legacy = partial(DriverCollection.aggregate, self._seat.driver.collection, *args, **kwargs)
         return await aggregate(self, legacy, AsyncCommandCursor, *args, **kwargs)
 
+    @like(DriverCollection.list_indexes)
+    async def list_indexes(self, session: Any = None, comment: Any = None) -> Any:
+        legacy = partial(self._seat.driver.collection.list_indexes, session=session, **given(comment=comment))
+
+        def cursor(reply: Any) -> Any:
+            return AsyncCommandCursor(self, reply, None, session=session, comment=comment)
+
+        return await list_indexes(self._seat, legacy, cursor, session, comment)
+
     # fmt: off
     # method                                                                  writes
     aggregate_raw_batches = aggregated(DriverCollection.aggregate_raw_batches)
-    create_index = forwarded(DriverCollection.create_index,                   True)
-    create_indexes = forwarded(DriverCollection.create_indexes,               True)
     create_search_index = forwarded(DriverCollection.create_search_index,     True)
     create_search_indexes = forwarded(DriverCollection.create_search_indexes, True)
-    drop_index = forwarded(DriverCollection.drop_index,                       True)
-    drop_indexes = forwarded(DriverCollection.drop_indexes,                   True)
     drop_search_index = forwarded(DriverCollection.drop_search_index,         True)
-    index_information = forwarded(DriverCollection.index_information,         False)
-    list_indexes = forwarded(DriverCollection.list_indexes,                   False)
     list_search_indexes = forwarded(DriverCollection.list_search_indexes,     False)
     options = forwarded(DriverCollection.options,                             False)
     rename = renamed(DriverCollection.rename)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
+from shadow.facade.altering import create, created, drop
 from shadow.facade.commands import run_command
-from shadow.facade.forward import pass_on, session_in
+from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 
@@ -48,9 +49,15 @@ class AsyncDatabase(DriverDatabase[D]):
         return AsyncDatabase(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
 
     @like(DriverDatabase.create_collection)
-    async def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        made = await super().create_collection(name, *args, **kwargs)
-        return self.get_collection(name, **{option: getattr(made, option) for option in OPTIONS})
+    async def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> DriverCollection[D]:
+        legacy = partial(super().create_collection, name, *args, **kwargs)
+        if self._shadow_router(name) is None:
+            return await legacy()
+        given = created(DriverDatabase.create_collection, self, name, *args, **kwargs)
+        configured = self.get_collection(name, **given.shown)
+        assert isinstance(configured, AsyncCollection)
+        await create(configured._seat, legacy, given.session, given.check_exists, given.asked)
+        return configured
 
     @like(DriverDatabase.command)
     async def command(self, *args: Any, **kwargs: Any) -> Any:
@@ -74,5 +81,5 @@ class AsyncDatabase(DriverDatabase[D]):
         if not isinstance(configured, AsyncCollection):
             return await on_legacy()
         session = session_in(args, kwargs)
-        dropped: dict[str, Any] = await pass_on(configured._seat, "drop", True, on_legacy, session)
+        dropped: dict[str, Any] = await drop(configured._seat, on_legacy, session)
         return dropped

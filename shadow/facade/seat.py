@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from shadow.facade.contract import Router
+from shadow.ops.alter import AlterOp
 from shadow.ops.base import ReadOp, WriteOp
 from shadow.ops.driver import Driver
 from shadow.ops.replies import driver_error
@@ -61,6 +62,28 @@ class Seat:
         """Run a write through the router. Raises the driver's own exceptions."""
         try:
             return await self.router.write(op)
+        except CommandFailure as failure:
+            raise driver_error(failure) from None
+
+    async def alter(self, op: Callable[..., AlterOp[R]], *args: Any, session: Any, **options: Any) -> R:
+        """Alter the collection. ``op`` is the operation's class; the arguments are the driver's."""
+        begun = self.begin(session)
+        if begun is not None:
+            result: R = await self.counted(begun, self._direct(op, *args, session=session, **options))
+            return result
+        return await self.altered(op(self.driver, *args, session=session, **options))
+
+    async def look(self, op: Callable[..., AlterOp[R]], *args: Any, session: Any, **options: Any) -> R:
+        """Look at the collection's indexes. Arguments as of `alter`."""
+        if self.quiet(session):
+            result: R = await self._direct(op, *args, session=session, **options)
+            return result
+        return await self.altered(op(self.driver, *args, session=session, **options))
+
+    async def altered(self, op: AlterOp[R]) -> R:
+        """Run an alteration through the router. Raises the driver's own exceptions."""
+        try:
+            return await self.router.alter(op)
         except CommandFailure as failure:
             raise driver_error(failure) from None
 

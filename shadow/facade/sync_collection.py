@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from pymongo.collection import Collection as DriverCollection
 
 from shadow.facade.aggregates import aggregate
+from shadow.facade.altering import list_indexes
 from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
 from shadow.facade.plain import plain_database
 from shadow.facade.posted import PostedCollection
-from shadow.facade.seat import Seat
+from shadow.facade.seat import Seat, given
 from shadow.facade.sync_cursor import CommandCursor, Cursor, RawBatchCursor
 from shadow.facade.unrouted import Unrouted
 from shadow.facade.waiting import WaitingRouter, as_awaited, at_once, awaitable, waited
@@ -77,18 +78,32 @@ class Collection(DriverCollection[D]):
         legacy = as_awaited(partial(DriverCollection.aggregate, self._seat.driver.core, *args, **kwargs))
         return at_once(aggregate(self, legacy, CommandCursor, *args, **kwargs))
 
+    @like(DriverCollection.list_indexes)
+    def list_indexes(self, session: Any = None, comment: Any = None) -> Any:
+        legacy = partial(self._seat.driver.collection.list_indexes, session=session, **given(comment=comment))
+
+        def cursor(reply: Any) -> Any:
+            return CommandCursor(self, reply, None, session=session, comment=comment)
+
+        return at_once(list_indexes(self._seat, legacy, cursor, session, comment))
+
     # fmt: off
     # method                                                                 writes
     bulk_write = _routed(DriverCollection.bulk_write,                        True)
     count_documents = _routed(DriverCollection.count_documents,              False)
+    create_index = _routed(DriverCollection.create_index,                    True)
+    create_indexes = _routed(DriverCollection.create_indexes,                True)
     delete_many = _routed(DriverCollection.delete_many,                      True)
     delete_one = _routed(DriverCollection.delete_one,                        True)
     distinct = _routed(DriverCollection.distinct,                            False)
+    drop_index = _routed(DriverCollection.drop_index,                        True)
+    drop_indexes = _routed(DriverCollection.drop_indexes,                    True)
     estimated_document_count = _routed(DriverCollection.estimated_document_count,False)
     find_one = _routed(DriverCollection.find_one,                            False)
     find_one_and_delete = _routed(DriverCollection.find_one_and_delete,      True)
     find_one_and_replace = _routed(DriverCollection.find_one_and_replace,    True)
     find_one_and_update = _routed(DriverCollection.find_one_and_update,      True)
+    index_information = _routed(DriverCollection.index_information,          False)
     insert_many = _routed(DriverCollection.insert_many,                      True)
     insert_one = _routed(DriverCollection.insert_one,                        True)
     replace_one = _routed(DriverCollection.replace_one,                      True)
@@ -96,15 +111,9 @@ class Collection(DriverCollection[D]):
     update_one = _routed(DriverCollection.update_one,                        True)
 
     aggregate_raw_batches = _reaching(aggregated, DriverCollection.aggregate_raw_batches)
-    create_index = _counted(DriverCollection.create_index,                   True)
-    create_indexes = _counted(DriverCollection.create_indexes,               True)
     create_search_index = _counted(DriverCollection.create_search_index,     True)
     create_search_indexes = _counted(DriverCollection.create_search_indexes, True)
-    drop_index = _counted(DriverCollection.drop_index,                       True)
-    drop_indexes = _counted(DriverCollection.drop_indexes,                   True)
     drop_search_index = _counted(DriverCollection.drop_search_index,         True)
-    index_information = _counted(DriverCollection.index_information,         False)
-    list_indexes = _counted(DriverCollection.list_indexes,                   False)
     list_search_indexes = _counted(DriverCollection.list_search_indexes,     False)
     options = _counted(DriverCollection.options,                             False)
     rename = _reaching(renamed, DriverCollection.rename)

@@ -10,11 +10,12 @@ from pymongo.collection import Collection as DriverCollection
 from pymongo.command_cursor import CommandCursor
 from pymongo.database import Database as DriverDatabase
 
+from shadow.facade.altering import create, created, drop
 from shadow.facade.commands import run_command
-from shadow.facade.forward import pass_on, session_in
+from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.sync_collection import OPTIONS, Collection
-from shadow.facade.waiting import as_awaited, at_once
+from shadow.facade.waiting import at_once
 from shadow.runtime.portal import in_callers_thread
 
 
@@ -61,9 +62,15 @@ class Database(DriverDatabase[D]):
         return Database(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
 
     @like(DriverDatabase.create_collection)
-    def create_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        made = super().create_collection(name, *args, **kwargs)
-        return self.get_collection(name, **{option: getattr(made, option) for option in OPTIONS})
+    def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> DriverCollection[D]:
+        if self._shadow_router(name) is None:
+            return super().create_collection(name, *args, **kwargs)
+        legacy = partial(_posted(super().create_collection), name, *args, **kwargs)
+        given = created(DriverDatabase.create_collection, self, name, *args, **kwargs)
+        configured = self.get_collection(name, **given.shown)
+        assert isinstance(configured, Collection)
+        at_once(create(configured._seat, legacy, given.session, given.check_exists, given.asked))
+        return configured
 
     @like(DriverDatabase.command)
     def command(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,11 +86,9 @@ class Database(DriverDatabase[D]):
     @like(DriverDatabase.drop_collection)
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         name = getattr(name_or_collection, "name", name_or_collection)
-        drop = partial(super().drop_collection, name_or_collection, *args, **kwargs)
+        legacy = partial(_posted(super().drop_collection), name_or_collection, *args, **kwargs)
         configured = self[name] if self._shadow_router(name) is not None else None
         if not isinstance(configured, Collection):
-            return drop()
-        dropped: dict[str, Any] = at_once(
-            pass_on(configured._seat, "drop", True, as_awaited(drop), session_in(args, kwargs))
-        )
+            return super().drop_collection(name_or_collection, *args, **kwargs)
+        dropped: dict[str, Any] = at_once(drop(configured._seat, legacy, session_in(args, kwargs)))
         return dropped

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shadow.facade.contract import Opened
+from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
 
@@ -39,6 +40,9 @@ class Unrouted:
 
     async def open(self, op: CursorRead) -> Opened:
         return OpenedOnLegacy()
+
+    async def alter(self, op: AlterOp[R]) -> R:
+        return await op.on_legacy()
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         return await on_legacy()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from shadow.facade.contract import Opened, Router
 from shadow.facade.forward import session_in
 from shadow.facade.seat import Seat
+from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
 from shadow.runtime.portal import Portal, portal
@@ -119,6 +120,10 @@ class WaitingRouter:
     async def open(self, op: CursorRead) -> Opened:
         found = portal()
         return WaitingOpened(found, found.run(self._router.open(op)))
+
+    async def alter(self, op: AlterOp[R]) -> R:
+        answer: R = portal().run(self._router.alter(op))
+        return answer
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         found = portal()

@@ -15,7 +15,7 @@ _FIRST_BATCH = 101
 
 
 class ReadCommandOp(DriverRead[Any]):
-    """``find``, ``count`` or ``distinct``; the driver's reply, or its cursor."""
+    """``find``, ``aggregate``, ``count`` or ``distinct``; the driver's reply, or its cursor."""
 
     def __init__(self, called: Called) -> None:
         super().__init__(called.driver, called.session)
@@ -50,6 +50,7 @@ def _first_batch(reply: Reply) -> Any:
 
 _OBSERVED: Final[Mapping[str, Callable[[Reply], Any]]] = {
     "find": _first_batch,
+    "aggregate": _first_batch,
     "count": lambda reply: reply["n"],
     "distinct": lambda reply: as_set(reply["values"]),
 }

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import UNSUPPORTED
+from shadow.ops.alter import AlterOp
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
 from shadow.protocol.view import View
-from shadow.router import reading, writing
+from shadow.router import altering, reading, writing
 from shadow.router.company import Company
 from shadow.router.cursor import Opened
 from shadow.runtime.loops import LoopEntity
@@ -71,6 +72,11 @@ class Router:
         """
         here = await self._here()
         return await reading.open_cursor(here, here.loop, op, self._company(here, op))
+
+    async def alter(self, op: AlterOp[R]) -> R:
+        """Alter the collection itself, or look at its indexes, where the authority is."""
+        here = await self._here()
+        return await self._measured(here, op, altering.alter(here, here.loop, op))
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""

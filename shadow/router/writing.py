@@ -14,6 +14,7 @@ from shadow.protocol.writes import Fate, Spent, Write
 from shadow.protocol.writes import write as marked_write
 from shadow.router.answers import driver_exception
 from shadow.router.bind import Plan, named_keys, plan
+from shadow.router.mirroring import mirror_once
 from shadow.router.reading import Answered, on_new
 from shadow.router.rehearsing import rehearsal
 from shadow.runtime.loops import Loop, LoopEntity
@@ -77,10 +78,11 @@ def refuse_lapsed(here: LoopEntity, loop: Loop) -> None:
 
 async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spent: Spent) -> R:
     """The write inside the protocol; looked up again where the one record that it chose was lost meanwhile."""
+    mirror_once(here, loop)
     for attempt in range(_ATTEMPTS):
         prepared = await plan(op, loop.node.terms.many_limit)
         if prepared.too_many:
-            return await _nameless(here, loop, view, op.on_legacy)
+            return await nameless(here, loop, view, op.on_legacy)
         result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared, spent))
         if prepared.exact or not prepared.keys or not prepared.op.missed(result) or attempt == _ATTEMPTS - 1:
             return result
@@ -107,7 +109,7 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Sp
     )
 
 
-async def _nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[], Awaitable[R]]) -> R:
+async def nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[], Awaitable[R]]) -> R:
     """A write whose keys nobody names: a keyless mark covers it while it runs, and becomes a debt when it is over.
 
     A debt alone would not do: it might be paid while the write, or the process, is held up.
@@ -132,7 +134,7 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
                 "step back to read_new, or use a served method"
             )
         if writes and view.marks:
-            return await _nameless(here, loop, view, on_legacy)
+            return await nameless(here, loop, view, on_legacy)
         return await on_legacy()
     finally:
         here.handle.leave(view)

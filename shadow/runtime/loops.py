@@ -46,6 +46,9 @@ class LoopEntity:
         self.report = report
         self.rehearsals = rehearsals
         self.rehearsing = 0
+        self.mirroring: asyncio.Task[None] | None = None  # of indexes; made when a process first marks
+        self.unmirrored: str | None = None  # what has changed indexes since the last mirroring began
+        self.alterations: set[asyncio.Task[None]] = set()  # that follow on legacy
         self.repaired: set[Key] = set()  # since the samples were stored last
 
 

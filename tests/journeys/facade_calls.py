@@ -11,6 +11,7 @@ from typing import Any
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, ReturnDocument, UpdateMany, UpdateOne
+from pymongo.collation import Collation
 
 SEED: list[dict[str, Any]] = [
     {"_id": 1, "a": 1, "tags": ["x", "y"], "n": Int64(7)},
@@ -22,6 +23,7 @@ SEED: list[dict[str, Any]] = [
 Call = Callable[[Any], Any]
 
 _NOT_BSON = object()
+NO_CASE = Collation("en", strength=2)
 
 
 async def _as_set(values: Any) -> list[str]:
@@ -107,6 +109,14 @@ CALLS: dict[str, Call] = {
             UpdateMany({"a": 2}, [{"$set": {"b": "$a"}}]),
         ]
     ),
+    "find_one collation": lambda c: c.find_one({"tags": "Y"}, collation=NO_CASE, sort=[("_id", 1)]),
+    "count_documents collation": lambda c: c.count_documents({"tags": "Y"}, collation=NO_CASE),
+    "distinct collation": lambda c: _as_set(c.distinct("_id", {"_id": "FOUR"}, collation=NO_CASE)),
+    "update_many collation": lambda c: c.update_many({"_id": {"$gte": "FOUR"}}, {"$set": {"b": 1}}, collation=NO_CASE),
+    "delete_one collation": lambda c: c.delete_one({"_id": "FOUR", "a": 4}, collation=NO_CASE),
+    "find_one_and_update collation": lambda c: c.find_one_and_update(
+        {"tags": "X"}, {"$set": {"tags.$": "z"}}, collation=NO_CASE, return_document=ReturnDocument.AFTER
+    ),
     "find_one slice": lambda c: c.find_one({"_id": 1}, {"tags": {"$slice": 1}}),
     "find_one element": lambda c: c.find_one({"tags": "y", "_id": 1}, {"tags.$": 1}),
     "find_one computed": lambda c: c.find_one({"_id": 1}, {"sum": {"$add": ["$a", "$n"]}}),
@@ -176,10 +186,8 @@ CALLS: dict[str, Call] = {
 }
 
 OTHERS: dict[str, Call] = {
-    "create_index": lambda c: c.create_index([("a", 1)]),
-    "index_information": lambda c: c.index_information(),
     "options": lambda c: c.options(),
-    "drop": lambda c: c.drop(),
+    "rename": lambda c: c.rename(f"elsewhere_{c.name}", dropTarget=True),
 }
 
 

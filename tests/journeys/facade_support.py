@@ -38,6 +38,11 @@ class LegacyRouter:
         self.seen.append(op)
         return OpenedOnLegacy()
 
+    async def alter(self, op: Any) -> Any:
+        self.seen.append(op)
+        op.command()
+        return await op.on_legacy()
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
         self.seen.append((name, writes))
         return await on_legacy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ class World:
         bare, facade = (client.get_default_database() for client in self.clients)
         return bare[f"bare_{phase}"], facade[phase]
 
+    def plain(self, phase: str) -> Any:
+        """The façade's collection through the bare driver."""
+        return self.clients[0].get_default_database()[phase]
+
     async def seed(self, phase: str) -> None:
         for collection in self.pair(phase):
             await collection.delete_many({})
@@ -51,7 +56,14 @@ class World:
 async def world(
     request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str, tmp_path: Path
 ) -> AsyncIterator[World]:
-    made = World(request.param, mongo_uri)
+    async with world_of(request.param, mongo_uri, postgres_dsn, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def world_of(shape: str, mongo_uri: str, postgres_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+    """The whole runtime in this process, with an entity settled in each phase."""
+    made = World(shape, mongo_uri)
     database = made.clients[0].get_default_database().name
     path = tmp_path / "shadow.toml"
     path.write_text(

@@ -29,6 +29,8 @@ _RAW: CodecOptions[RawBSONDocument] = CodecOptions(
     datetime_conversion=CODEC.datetime_conversion,
 )
 
+_NOT_FOUND = 26  # NamespaceNotFound
+
 ARMED = "shadow_armed"
 """The collection in which an entity's database says that the authority may be elsewhere."""
 
@@ -67,6 +69,12 @@ class MongoStore:
             read_concern=ReadConcern("local"),
             write_concern=WriteConcern("majority"),
         )
+
+    async def indexes(self) -> list[dict[str, Any]]:
+        """The specifications of all indexes, if there is a collection. Raises `pymongo.errors.PyMongoError`."""
+        listing = {"listIndexes": self._records.name}
+        reply = await self._database.command(listing, codec_options=CODEC, allowable_errors=[_NOT_FOUND])
+        return reply["cursor"]["firstBatch"] if reply["ok"] else []
 
     async def read(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """The records of the keys that exist. Raises `StoreDown`."""

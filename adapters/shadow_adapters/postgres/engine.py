@@ -13,9 +13,11 @@ from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Neighbours, no_neighbours, read_gate
 from shadow_adapters.postgres.commands.aggregate import AggregateCursor, aggregate
 from shadow_adapters.postgres.commands.count import count
+from shadow_adapters.postgres.commands.create import create
 from shadow_adapters.postgres.commands.create_indexes import create_indexes
 from shadow_adapters.postgres.commands.delete import delete
 from shadow_adapters.postgres.commands.distinct import distinct
+from shadow_adapters.postgres.commands.drop import drop
 from shadow_adapters.postgres.commands.drop_indexes import drop_indexes, list_indexes
 from shadow_adapters.postgres.commands.explain import explain
 from shadow_adapters.postgres.commands.find import FindCursor, find
@@ -48,6 +50,8 @@ WRITES: Final[dict[str, Handler]] = {
     "findandmodify": find_and_modify,
     "createIndexes": create_indexes,
     "dropIndexes": drop_indexes,
+    "create": create,
+    "drop": drop,
 }
 COMMANDS: Final = READS | WRITES
 

@@ -65,5 +65,10 @@ async def list_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     check_fields(command, "listIndexes", _LIST, frozenset())
     layout = documents_layout(call, "listIndexes")
     rows = await call.conn.fetch(f"SELECT spec FROM {layout.index_table} ORDER BY number")
-    specs = [_ID, *({"v": 2, **spec} for row in rows if (spec := decode(row[0])))]
+    specs = [_ID, *(_shown(spec) for row in rows if (spec := decode(row[0])))]
     return {"cursor": {"firstBatch": specs, "id": 0, "ns": call.namespace}, "ok": 1.0}
+
+
+def _shown(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification in the order in which MongoDB lists its fields."""
+    return {"v": 2, "key": spec["key"], "name": spec["name"], **spec}

@@ -1,0 +1,66 @@
+"""Alterations of a collection: made where the authority is, and mirrored to the follower."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from shadow.ops.alter import AlterOp
+from shadow.protocol.reads import behind, write_fence
+from shadow.router.answers import driver_exception
+from shadow.router.mirroring import mirror
+from shadow.router.reading import Answered, on_new
+from shadow.router.writing import nameless, refuse_lapsed
+from shadow.runtime.loops import Loop, LoopEntity
+from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown
+from shadow_flags.phases import Store
+
+R = TypeVar("R")
+
+
+async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
+    """Alter a collection, or look at its indexes, where the authority is. Raises the driver's own exceptions."""
+    while True:
+        try:
+            view = await here.handle.enter()
+        except StoreDown as error:
+            raise driver_exception(error) from error
+        try:
+            if view.authority is Store.NEW:
+                value = await on_new(loop, here.entity, op, write_fence(view))
+                if op.changes and view.follows:
+                    _mirror_to_legacy(here, op)
+                return Answered(value, "new", view.phase)
+            if op.empties and view.marks:
+                refuse_lapsed(here, loop)
+                value = await nameless(here, loop, view, op.on_legacy)
+            else:
+                value = await op.on_legacy()
+            for named in op.unserved() if view.marks else ():
+                here.entity.count_unsupported(named)
+            if op.changes and view.marks:
+                mirror(here, loop, op.name)
+            return Answered(value, "legacy", view.phase)
+        except EpochMoved:
+            pass
+        except (StoreDown, OutcomeUnknown) as error:
+            raise driver_exception(error) from error
+        finally:
+            here.handle.leave(view)
+        await behind(here.handle, view, loop.node.terms)
+
+
+def _mirror_to_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:
+    """The same on legacy, for the way back. A dropped collection's records go there by their marks."""
+    task = asyncio.get_running_loop().create_task(_on_legacy(here, op))
+    here.alterations.add(task)
+    task.add_done_callback(here.alterations.discard)
+
+
+async def _on_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:
+    try:
+        await op.follow()
+    except PyMongoError:
+        here.entity.count_unsupported(f"{op.name} on legacy")
