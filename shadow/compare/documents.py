@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from shadow.compare.kinds import Call, Kind
 from shadow.compare.walk import first_place
 from shadow.compare.wire import wire
+from shadow_adapters.bson.collation import compile_collation
 from shadow_adapters.bson.keys import encode as order_key
 from shadow_adapters.bson.order import compile_sort
 
@@ -77,7 +78,7 @@ def _identity(document: dict[str, Any], position: int) -> bytes | int:
 def _order(call: Call, authority: Documents, follower: Documents) -> Found | None:
     if not call.sort:
         return None
-    key = compile_sort(call.sort)
+    key = compile_sort(call.sort, compile_collation(call.collation))
     for i, (left, right) in enumerate(zip(authority, follower, strict=True)):
         if key(left) != key(right):
             return Found(Kind.ORDER, f"[{i}]", left, right, f"sorted by {', '.join(name for name, _ in call.sort)}")

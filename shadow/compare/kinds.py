@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -47,11 +49,13 @@ class Call:
         sort: field paths and directions (1 or -1). Records with equal sort keys may come in any order.
         chosen: the store was free to choose among the matches (a limit, a skip, a ``find_one`` whose filter does not
             fix ``_id``). Records that both chose must be equal; which ones were chosen is compared by sort key only.
+        collation: the order of texts where it sorts.
     """
 
     shape: Shape
     sort: tuple[tuple[str, int], ...] = ()
     chosen: bool = False
+    collation: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 RECORD = Call(Shape.DOCUMENT)

@@ -15,11 +15,22 @@ from shadow.ops.driver import Driver, DriverRead
 from shadow.ops.replies import checked
 from shadow.ops.targets import fixed_id
 from shadow_adapters.bson import keys
+from shadow_adapters.bson.collation import compile_collation
+from shadow_adapters.failures import CommandFailure
 
 
-def as_set(values: Iterable[Any]) -> list[Any]:
-    """Values as a set: in an order of their own, and of equal ones (1, 1.0) no matter which."""
-    return [keys.decode(key) for key in sorted({keys.encode(value) for value in values})]
+def as_set(values: Iterable[Any], collation: Mapping[str, Any] | None = None) -> list[Any]:
+    """Values as a set: in an order of their own, and of equal ones (1, 1.0) no matter which.
+
+    ``collation``: under which texts are equal, as far as it is known here.
+    """
+    found = list(values)
+    try:
+        equal = compile_collation(collation).equal
+        unique = {equal(value) for value in found}
+    except CommandFailure:
+        unique = {keys.encode(value) for value in found}
+    return [keys.decode(key) for key in sorted(unique)]
 
 
 class DistinctOp(DriverRead[list[Any]]):
@@ -65,7 +76,7 @@ class DistinctOp(DriverRead[list[Any]]):
         return values
 
     def observed(self, result: list[Any]) -> list[Any]:
-        return as_set(self.driver.wire(result))
+        return as_set(self.driver.wire(result), self._command.get("collation"))
 
     def id(self) -> Any | None:
         query = self._command.get("query")

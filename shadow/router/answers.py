@@ -43,4 +43,4 @@ def promise(op: Op[Any], fixed: bool) -> Call | None:
         return RECORD if single else QUERY
     sort = tuple((field, int(way)) for field, way in dict(command.get("sort") or {}).items() if way in (1, -1))
     chosen = bool(command.get("limit") or command.get("skip"))
-    return Call(Shape.DOCUMENT if single else Shape.DOCUMENTS, sort, chosen)
+    return Call(Shape.DOCUMENT if single else Shape.DOCUMENTS, sort, chosen, command.get("collation"))

@@ -111,11 +111,11 @@ CALLS: dict[str, Call] = {
     ),
     "find_one collation": lambda c: c.find_one({"tags": "Y"}, collation=NO_CASE, sort=[("_id", 1)]),
     "count_documents collation": lambda c: c.count_documents({"tags": "Y"}, collation=NO_CASE),
-    "distinct collation": lambda c: _as_set(c.distinct("_id", {"_id": "FOUR"}, collation=NO_CASE)),
+    "distinct collation": lambda c: _as_set(c.distinct("a", {"tags": "Y"}, collation=NO_CASE)),
     "update_many collation": lambda c: c.update_many({"_id": {"$gte": "FOUR"}}, {"$set": {"b": 1}}, collation=NO_CASE),
-    "delete_one collation": lambda c: c.delete_one({"_id": "FOUR", "a": 4}, collation=NO_CASE),
+    "delete_one collation": lambda c: c.delete_one({"tags": "X", "a": 1}, collation=NO_CASE),
     "find_one_and_update collation": lambda c: c.find_one_and_update(
-        {"tags": "X"}, {"$set": {"tags.$": "z"}}, collation=NO_CASE, return_document=ReturnDocument.AFTER
+        {"tags": "X"}, {"$set": {"b": 1}}, collation=NO_CASE, return_document=ReturnDocument.AFTER
     ),
     "find_one slice": lambda c: c.find_one({"_id": 1}, {"tags": {"$slice": 1}}),
     "find_one element": lambda c: c.find_one({"tags": "y", "_id": 1}, {"tags.$": 1}),

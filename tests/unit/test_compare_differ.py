@@ -19,6 +19,7 @@ from shadow_adapters.failures import CommandFailure, Refused
 SORTED = Call(Shape.DOCUMENTS, sort=(("n", 1),))
 LIMITED = Call(Shape.DOCUMENTS, chosen=True)
 TOP = Call(Shape.DOCUMENTS, sort=(("n", 1),), chosen=True)
+COLLATED = Call(Shape.DOCUMENTS, sort=(("n", 1),), collation={"locale": "en", "strength": 2})
 ANY_ONE = Call(Shape.DOCUMENT, chosen=True)
 
 OID = ObjectId("65a000000000000000000001")
@@ -88,6 +89,13 @@ def test_documents(authority: Any, follower: Any, expected: Any) -> None:
         (LIMITED, [{"a": 1}], [{"a": 2}], None),
         (TOP, [{"_id": 1, "n": 1}, {"_id": 2, "n": 5}], [{"_id": 1, "n": 1}, {"_id": 3, "n": 5}], None),
         (TOP, [{"_id": 1, "n": 1}, {"_id": 2, "n": 5}], [{"_id": 1, "n": 1}, {"_id": 3, "n": 6}], ("order", "[1]")),
+        (COLLATED, [{"_id": 1, "n": "a"}, {"_id": 2, "n": "A"}], [{"_id": 2, "n": "A"}, {"_id": 1, "n": "a"}], None),
+        (
+            COLLATED,
+            [{"_id": 1, "n": "a"}, {"_id": 2, "n": "B"}],
+            [{"_id": 2, "n": "B"}, {"_id": 1, "n": "a"}],
+            ("order", "[0]"),
+        ),
         (ANY_ONE, {"_id": 1}, {"_id": 2}, None),
         (ANY_ONE, {"_id": 1, "a": 1}, {"_id": 1, "a": 2}, ("value", "[].a")),
         (ANY_ONE, {"_id": 1}, None, ("missing", "[]")),
