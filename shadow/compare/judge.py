@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shadow.compare.case import Case
 from shadow.compare.differ import difference
 from shadow.compare.difference import Difference
 from shadow.compare.kinds import Call, State
@@ -26,12 +27,13 @@ class Verdict:
     """What a comparison came to. ``difference`` and ``state`` are None when both sides agree.
 
     ``key`` is the record's that differs, where it is known: the operation's own, or that of the document in which a
-    query's answers differ.
+    query's answers differ. ``case`` is what can be replayed of a confirmed one.
     """
 
     difference: Difference | None = None
     state: State | None = None
     key: Key | None = None
+    case: Case | None = None
 
     @property
     def conclusive(self) -> bool:
@@ -89,7 +91,7 @@ class Judge:
 
         Where two records stand in each other's place, the one that moved may be either side's.
         """
-        for each in {key, *_keys(found)}:
+        for each in {key, *concerned(found)}:
             if await self._is_open(each):
                 return True
         return False
@@ -99,7 +101,7 @@ def _key(found: Difference) -> Key | None:
     return key_of(found.id) if found.has_id else None
 
 
-def _keys(found: Difference) -> set[Key]:
+def concerned(found: Difference) -> set[Key]:
     """The records on both sides of a difference, as far as they are known."""
     sides = (found.authority, found.follower)
     return {key_of(side["_id"]) for side in sides if isinstance(side, Mapping) and "_id" in side}

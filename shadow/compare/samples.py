@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from shadow.compare.case import Case
 from shadow.compare.difference import Difference
 from shadow.compare.judge import Verdict
 from shadow.compare.kinds import State
@@ -33,7 +34,11 @@ class Sampler:
         self._store = store
         self._sink = sink
         self._room = room
-        self._held: list[tuple[str, Difference, State, Key | None]] = []
+        self._held: list[tuple[str, Difference, State, Key | None, Case | None]] = []
+
+    def wants(self, state: State | None) -> bool:
+        """Whether a mismatch of this state would be held now."""
+        return len(self._held) < self._room or (state is State.CONFIRMED and self._yielding() is not None)
 
     def take(self, op: str, verdict: Verdict) -> bool:
         """Hold a sample of the verdict, if it is a mismatch. Returns whether it is held."""
@@ -43,16 +48,20 @@ class Sampler:
             self._drop(1)
             if not (verdict.state is State.CONFIRMED and self._give_way()):
                 return False
-        self._held.append((op, verdict.difference, verdict.state, verdict.key))
+        self._held.append((op, verdict.difference, verdict.state, verdict.key, verdict.case))
         return True
 
     def _give_way(self) -> bool:
         """Take out one sample that is not confirmed, if there is one."""
-        for i, (_, _, state, _) in enumerate(self._held):
-            if state is not State.CONFIRMED:
-                del self._held[i]
-                return True
-        return False
+        yielding = self._yielding()
+        if yielding is None:
+            return False
+        del self._held[yielding]
+        return True
+
+    def _yielding(self) -> int | None:
+        """The place of a sample that is not confirmed, if there is one."""
+        return next((i for i, (_, _, state, *_) in enumerate(self._held) if state is not State.CONFIRMED), None)
 
     async def flush(self) -> None:
         """Store what is held. Raises what ``store`` raises."""
@@ -69,6 +78,7 @@ class Sampler:
         self._sink.add(SAMPLES_DROPPED, (self._entity,), count)
 
 
-async def _sample(op: str, found: Difference, state: State, key: Key | None) -> NewSample:
+async def _sample(op: str, found: Difference, state: State, key: Key | None, case: Case | None) -> NewSample:
     await asyncio.sleep(0)  # an explanation may take milliseconds: others get their turn in between
-    return NewSample(op, found.kind, state, found.path, key, found.explanation[:_LONGEST])
+    replay = None if case is None else case.dump()
+    return NewSample(op, found.kind, state, found.path, key, found.explanation[:_LONGEST], replay)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shadow.compare.account import Account, Part
+from shadow.compare.case import Case
 from shadow.compare.failure import answered
 from shadow.compare.judge import Judge, Reread, Verdict
 from shadow.compare.kinds import Call, State
@@ -41,6 +42,7 @@ class Comparison:
         reread: asks both again: authority first, then follower. Use `outcome` for each.
         size: bytes that the comparison holds while it waits.
         together: asks the same store for many records by key, where the call is for the record of ``key``.
+        command: what was asked, as the wire would carry it.
     """
 
     op: str
@@ -54,6 +56,7 @@ class Comparison:
     reread: Reread
     size: int
     together: Together | None = None
+    command: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Comparer:
         limits: bounds.
         on_verdict: told of each comparison that was made, with the seconds that the other store took where it was asked
             for this alone.
+        capture: makes a case of a confirmed mismatch before it is repaired, where it can be made. Must not raise.
         on_mismatch: marks the key (None: unknown which) of a confirmed mismatch, so that it is repaired.
         on_error: told of each comparison that could not be made, and of a failing callback. Must not raise.
     """
@@ -90,6 +94,7 @@ class Comparer:
         on_verdict: Callable[[Comparison, Verdict, float | None], None],
         on_mismatch: Callable[[Key | None], Awaitable[None]],
         on_error: Callable[[Comparison, BaseException], None],
+        capture: Callable[[Comparison, Verdict], Awaitable[Case | None]] | None = None,
     ) -> None:
         self._account = account
         self._judge = judge
@@ -97,6 +102,7 @@ class Comparer:
         self._on_verdict = on_verdict
         self._on_mismatch = on_mismatch
         self._on_error = on_error
+        self._capture = capture
         self._waiting: deque[Comparison] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -236,6 +242,8 @@ class Comparer:
 
     async def _report(self, comparison: Comparison, verdict: Verdict, seconds: float | None) -> None:
         try:
+            if verdict.state is State.CONFIRMED and self._capture is not None:
+                verdict = replace(verdict, case=await self._capture(comparison, verdict))
             self._on_verdict(comparison, verdict, seconds)
             if verdict.state is State.CONFIRMED:
                 await self._on_mismatch(verdict.key)

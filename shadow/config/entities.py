@@ -97,6 +97,7 @@ class EntitySettings(Section):
     phase: Phase | dict[Phase, int] = Phase.LEGACY
     sample_rate: Fraction = 1.0
     rehearse: bool = True
+    reveal_samples: bool = False  # samples of mismatches may hold this entity's values
     on_lapse: Literal["serve", "refuse"] = "serve"
     parents: list[str] = Field(default_factory=list)
 

@@ -160,6 +160,7 @@ def _submit(
             ask=new if store is Store.LEGACY else legacy,
             reread=again,
             size=len(observed) if isinstance(observed, bytes) else _size(observed),
+            command=op.command,
             together=together,
         )
     )

@@ -19,6 +19,7 @@ from shadow.protocol.handle import Handle
 from shadow.protocol.lane import Lane
 from shadow.protocol.marks import Held
 from shadow.protocol.node import Node
+from shadow.runtime.capture import Capture
 from shadow.runtime.entity import Entity
 from shadow.stores import OwnClient, driver_info
 from shadow_adapters.contract import Key
@@ -99,7 +100,8 @@ class Loop:
             report = Report(entity.name, self.sink, sampler, entity.bound)
             rehearsals = Report(entity.name, self.sink, sampler, entity.rehearsed)
             handle = self.node.handle(entity.name)
-            found = LoopEntity(self, entity, handle, self._comparer(entity, report), report, rehearsals)
+            comparer = self._comparer(entity, report, sampler)
+            found = LoopEntity(self, entity, handle, comparer, report, rehearsals)
             self.entities[entity.name] = found
         return found
 
@@ -145,7 +147,7 @@ class Loop:
         async with self.pool.connection() as conn:
             return bool(await conn.fetchval(sql, entity, keys, self.node.me.id, seqs, since))
 
-    def _comparer(self, entity: Entity, report: Report) -> Comparer:
+    def _comparer(self, entity: Entity, report: Report, sampler: Sampler) -> Comparer:
         async def marked(key: Key | None) -> bool:
             return await self.is_marked(entity.name, key)
 
@@ -165,6 +167,7 @@ class Loop:
             on_verdict=told,
             on_mismatch=repair,
             on_error=report.error,
+            capture=Capture(entity, sampler, self._stores[entity.name], self.pool),
         )
 
     def _storing(self, entity: Entity) -> Callable[[Sequence[NewSample]], Awaitable[None]]:

@@ -16,7 +16,14 @@ from shadow.compare.kinds import RECORD, Kind, State
 from shadow.compare.samples import Sampler
 from shadow.metrics.prometheus import PrometheusSink
 from shadow_adapters.failures import StoreDown
-from shadow_adapters.postgres.samples import NewSample, insert_samples, list_samples, note_repaired, samples_ddl
+from shadow_adapters.postgres.samples import (
+    NewSample,
+    find_sample,
+    insert_samples,
+    list_samples,
+    note_repaired,
+    samples_ddl,
+)
 
 
 @pytest.fixture
@@ -74,6 +81,15 @@ async def test_writers_at_the_same_time_leave_no_more_either(connection: asyncpg
 
         await asyncio.gather(*(write() for _ in range(12)))
     assert len(await list_samples(connection)) == 5
+
+
+async def test_a_case_is_kept_with_its_sample(connection: asyncpg.Connection) -> None:
+    with_case = NewSample("find", "value", "confirmed", "a", b"k", "a: ...", '{"op": "find"}')
+    await insert_samples(connection, "agents", [sample(), with_case], keep=10)
+    newest, other = await list_samples(connection)
+    assert (newest.replay, other.replay) == ('{"op": "find"}', None)
+    assert await find_sample(connection, newest.id) == newest
+    assert await find_sample(connection, newest.id + 1) is None
 
 
 async def test_a_repair_is_noted_on_the_confirmed_samples_of_its_keys(connection: asyncpg.Connection) -> None:

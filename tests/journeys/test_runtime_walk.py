@@ -217,7 +217,13 @@ async def test_a_divergence_behind_shadows_back_is_found_and_repaired_and_said_t
                 return [tuple(row) for row in await conn.fetch(query)] == [("missing", True)]
 
             await until(repaired, "the sample that says that it is repaired", site.status)
+            number = await conn.fetchval("SELECT id FROM shadow.sample WHERE replay IS NOT NULL")
         await site.equal()
+        listed = await site.told("samples", ENTITY)
+        assert "find_one" in listed and "missing" in listed
+        assert "test_mismatch" in await site.told("samples", "--export", str(number), "--to", "test_mismatch.py")
+    exported = (site.folder / "test_mismatch.py").read_text("utf-8")
+    assert "'legacy': [{'_id': {'$numberInt': '1'}}]" in exported and "'new': []" in exported
 
 
 async def test_a_process_leaves_the_fleet_when_its_runtime_ends(site: Site) -> None:

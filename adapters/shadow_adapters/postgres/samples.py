@@ -17,10 +17,10 @@ from shadow_adapters.contract import Key
 _LOCK = "LOCK TABLE shadow.sample IN SHARE ROW EXCLUSIVE MODE"  # two writers would each leave the other's rows out
 
 _INSERT = """
-INSERT INTO shadow.sample (entity, op, kind, state, path, key_hash, explanation)
-SELECT $1, op, kind, state, path, shadow.sample_hash($1, key), explanation
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[])
-    AS new (op, kind, state, path, key, explanation)
+INSERT INTO shadow.sample (entity, op, kind, state, path, key_hash, explanation, replay)
+SELECT $1, op, kind, state, path, shadow.sample_hash($1, key), explanation, replay
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[])
+    AS new (op, kind, state, path, key, explanation, replay)
 """
 
 _PRUNE = """
@@ -37,14 +37,17 @@ WHERE entity = $1 AND state = 'confirmed' AND repaired_at IS NULL
 
 _LIST = """
 SELECT id, entity, extract(epoch FROM at)::float8 AS at, op, kind, state, path, key_hash, explanation,
-    extract(epoch FROM repaired_at)::float8 AS repaired_at
-FROM shadow.sample WHERE $1::text IS NULL OR entity = $1 ORDER BY id DESC LIMIT $2
+    extract(epoch FROM repaired_at)::float8 AS repaired_at, replay
+FROM shadow.sample WHERE ($1::text IS NULL OR entity = $1) AND ($3::bigint IS NULL OR id = $3) ORDER BY id DESC LIMIT $2
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NewSample:
-    """One mismatch to store. ``explanation`` and ``path`` hold no values of the application."""
+    """One mismatch to store. ``explanation`` and ``path`` hold no values of the application.
+
+    ``replay`` is the case that can be made of it, in extended JSON.
+    """
 
     op: str
     kind: str
@@ -52,6 +55,7 @@ class NewSample:
     path: str
     key: Key | None
     explanation: str
+    replay: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class StoredSample:
     key_hash: str | None
     explanation: str
     repaired_at: float | None
+    replay: str | None = None
 
 
 @cache
@@ -78,7 +83,7 @@ def samples_ddl() -> str:
 
 async def insert_samples(connection: Any, entity: str, samples: Sequence[NewSample], *, keep: int) -> None:
     """Store samples of one entity and prune it to ``keep``. Raises asyncpg's own errors."""
-    columns = zip(*((s.op, s.kind, s.state, s.path, s.key, s.explanation) for s in samples), strict=True)
+    columns = zip(*((s.op, s.kind, s.state, s.path, s.key, s.explanation, s.replay) for s in samples), strict=True)
     async with connection.transaction():
         await connection.execute(_LOCK)
         if samples:
@@ -88,7 +93,13 @@ async def insert_samples(connection: Any, entity: str, samples: Sequence[NewSamp
 
 async def list_samples(connection: Any, entity: str | None = None, *, limit: int = 50) -> list[StoredSample]:
     """The newest samples of one entity, or of all. Raises asyncpg's own errors."""
-    return [StoredSample(**row) for row in await connection.fetch(_LIST, entity, limit)]
+    return [StoredSample(**row) for row in await connection.fetch(_LIST, entity, limit, None)]
+
+
+async def find_sample(connection: Any, id: int) -> StoredSample | None:
+    """One sample, None where it is not kept (any more). Raises asyncpg's own errors."""
+    found = await connection.fetch(_LIST, None, 1, id)
+    return StoredSample(**found[0]) if found else None
 
 
 async def note_repaired(connection: Any, entity: str, keys: Sequence[Key]) -> None:

@@ -1,4 +1,5 @@
--- Samples of mismatches, redacted: no value and no key of the application is in here, only hashes.
+-- Samples of mismatches, redacted: no value and no key of the application is in here, only hashes, and in the case
+-- stand-ins (but for entities whose samples are revealed).
 CREATE SCHEMA IF NOT EXISTS shadow;
 
 CREATE TABLE IF NOT EXISTS shadow.sample (
@@ -13,6 +14,9 @@ CREATE TABLE IF NOT EXISTS shadow.sample (
     explanation text NOT NULL,
     repaired_at timestamptz
 );
+
+-- The mismatch as a case that can be replayed, in extended JSON; NULL where none could be made of it.
+ALTER TABLE shadow.sample ADD COLUMN IF NOT EXISTS replay text;
 
 -- What is listed, pruned and repaired is found by entity, newest first.
 CREATE INDEX IF NOT EXISTS sample_entity ON shadow.sample (entity, id DESC);
