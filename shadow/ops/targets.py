@@ -10,14 +10,19 @@ which no collation is about.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from bson.datetime_ms import DatetimeMS
 from bson.regex import Regex
 
 from shadow.ops.base import Bound, Chosen, Document, Many, Named, Target
 from shadow_adapters.bson.collation import has_text
+from shadow_adapters.bson.expression import evaluate_let
 from shadow_adapters.bson.match import equality_id
+from shadow_adapters.bson.update import check_update, upsert_seed
+from shadow_adapters.failures import CommandFailure
 
 
 def fixed_id(filter: Document, collation: Any = None) -> Named | None:
@@ -38,20 +43,35 @@ def target_of(statement: Mapping[str, Any], let: Any = None) -> Target:
     if named is not None:
         return named
     upsert = bool(statement.get("upsert"))
-    upsert_id = given_id(statement["u"]) if upsert else None
+    upsert_id = given_id(statement, let) if upsert else None
     if statement.get("multi") or statement.get("limit") == 0:
         return Many(filter, collation, upsert, hint, upsert_id, let)
     return Chosen(filter, statement.get("sort"), collation, upsert, hint, upsert_id, let)
 
 
-def given_id(update: Any) -> Named | None:
-    """The ``_id`` that an upsert's own update or replacement gives to a new record."""
+def given_id(statement: Mapping[str, Any], let: Any = None) -> Named | None:
+    """The ``_id`` that an upsert's own update, replacement or pipeline gives to a new record.
+
+    ``let``: the variables that a pipeline may use.
+    """
+    update = statement["u"]
     if not isinstance(update, Mapping):
-        return None
+        return _computed_id(statement, let)
     for fields in (update, update.get("$setOnInsert"), update.get("$set")):
         if isinstance(fields, Mapping) and "_id" in fields:
             return Named(fields["_id"])
     return None
+
+
+def _computed_id(statement: Mapping[str, Any], let: Any) -> Named | None:
+    """The ``_id`` that a pipeline makes of what the filter says. What is a mistake is left to the server."""
+    now = DatetimeMS(int(time.time() * 1000))
+    try:
+        change = check_update(statement["u"], (), evaluate_let(let, {"NOW": now}), statement.get("c"))
+        made = change.apply(upsert_seed(statement["q"]), inserting=True, now=now)
+    except CommandFailure:
+        return None
+    return Named(made["_id"]) if "_id" in made else None
 
 
 def narrowed(filter: Document, target: Target, bound: Bound) -> Document:

@@ -92,6 +92,9 @@ CALLS: dict[str, Call] = {
     "update_one array_filters no list": lambda c: c.update_one({}, {"$set": {"a": 5}}, array_filters={"t": 1}),
     "update_one pipeline": lambda c: c.update_one({"a": 4}, [{"$set": {"sum": {"$add": ["$a", "$sub.b"]}}}]),
     "update_one pipeline upsert": lambda c: c.update_one({"_id": 9, "a": 3}, [{"$set": {"b": "$a"}}], upsert=True),
+    "update_one pipeline upsert given": lambda c: c.update_one(
+        {"b": 3}, [{"$set": {"_id": {"$add": ["$b", 90]}}}], upsert=True
+    ),
     "update_many elements": lambda c: c.update_many({"tags": "y"}, {"$set": {"tags.$[]": "z"}}),
     "update_many pipeline": lambda c: c.update_many(
         {"a": 2}, [{"$set": {"b": "$$v"}}, {"$unset": "tags"}], let={"v": 5}

@@ -66,6 +66,12 @@ def filters(driver: Driver) -> Iterator[tuple[Any, Any]]:
         Chosen({"a": 1}, upsert=True, upsert_id=Named(5)),
     )
     yield ReplaceOneOp(driver, {"a": 1}, {"_id": 5}, True), Chosen({"a": 1}, upsert=True, upsert_id=Named(5))
+    yield (
+        UpdateOneOp(driver, {"a": 1}, [{"$set": {"_id": {"$add": ["$a", "$$x"]}}}], True, let={"x": 4}),
+        Chosen({"a": 1}, upsert=True, upsert_id=Named(5), let={"x": 4}),
+    )
+    yield UpdateOneOp(driver, {"a": 1}, [{"$set": {"b": 1}}], True), Chosen({"a": 1}, upsert=True)
+    yield UpdateOneOp(driver, {"a": 1}, [{"$match": {}}], True), Chosen({"a": 1}, upsert=True)
     yield UpdateManyOp(driver, {"a": 1}, SET, let={"x": 1}), Many({"a": 1}, let={"x": 1})
     yield UpdateManyOp(driver, {"_id": 1}, SET), Named(1)
     yield DeleteOneOp(driver, {"a": 1}), Chosen({"a": 1})
