@@ -48,6 +48,7 @@ class Delivery:
         self._seen: list[Any] = []
         self._ended = False
         self._busy = False
+        self._given_up = False
 
     @property
     def _core(self) -> Any:
@@ -64,8 +65,8 @@ class Delivery:
 
     @property
     def open_on_new(self) -> bool:
-        """Whether new has more to give."""
-        return self._new is not None and not self._ended
+        """Whether new has more to give, or had when the caller gave it up: the driver, too, keeps that id."""
+        return self._new is not None and (self._given_up or not self._ended)
 
     async def more(self, refresh: Callable[[], Awaitable[Any]]) -> int:
         """Fill the driver's buffer and say how many documents are in it. ``refresh`` is the driver's own way."""
@@ -85,6 +86,7 @@ class Delivery:
     async def give_up(self) -> None:
         """The caller wants no more. Ignored while the driver tidies up by itself."""
         if not self._ended and not self._busy:
+            self._given_up = True
             await self._end(complete=False)
 
     async def _from_new(self, new: Cursor) -> None:

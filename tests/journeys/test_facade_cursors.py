@@ -1,0 +1,52 @@
+"""The whole interface of a cursor on the bare driver and through a façade: on legacy, directly, and on new."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.journeys.facade_calls import SEED
+from tests.journeys.facade_cursors import LEGACYS, WHOLE
+from tests.journeys.facade_new import NewRouter
+from tests.journeys.facade_support import LegacyRouter, QuietRouter
+from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both
+
+ROUTERS = {"legacy": LegacyRouter, "quiet": QuietRouter}
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+async def on_new(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
+    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
+    made = Pair(request.param, mongo_uri, router)
+    yield made
+    await made.close()
+    await router.pool.close()
+
+
+async def differences(pair: Pair, calls: Any) -> dict[str, Any]:
+    found = {}
+    for name, call in calls.items():
+        bare, facade = await both(pair, call)
+        if bare != facade:
+            found[name] = bare, facade
+    return found
+
+
+@pytest.mark.parametrize("shape", CLIENTS)
+@pytest.mark.parametrize("router", ROUTERS)
+async def test_a_whole_cursor_is_the_drivers(shape: str, router: str, mongo_uri: str) -> None:
+    pair = Pair(shape, mongo_uri, ROUTERS[router]())
+    await pair.seed()
+    assert await differences(pair, {**WHOLE, **LEGACYS}) == {}
+    assert {op.name for op in pair.router.seen} == (set() if router == "quiet" else {"find", "distinct"})
+    await pair.close()
+
+
+async def test_a_whole_cursor_is_the_drivers_on_new(on_new: Pair) -> None:
+    for collection in (on_new.bare, on_new.facade):
+        await collection.insert_many(copy.deepcopy(SEED))
+    assert await differences(on_new, WHOLE) == {}
+    assert set(await differences(on_new, LEGACYS)) == set(LEGACYS)
