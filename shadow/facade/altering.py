@@ -7,7 +7,8 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 from shadow.facade.seat import Seat, given
-from shadow.ops.alter import CreateOp, DropOp, ListIndexesOp
+from shadow.ops.alter import CreateOp, DropOp, ExplainOp, ListIndexesOp
+from shadow.ops.find import find_command
 
 Legacy = Callable[[], Awaitable[Any]]
 
@@ -46,6 +47,18 @@ async def list_indexes(
     if seat.quiet(session):
         return await legacy()
     return await seat.altered(ListIndexesOp(seat.driver, legacy, cursor, session, **given(comment=comment)))
+
+
+async def explain(seat: Seat, core: Any, legacy: Legacy) -> Any:
+    """How the authority runs a cursor's query: new's document, or what ``legacy``, the driver's own way, comes to."""
+    return await seat.altered(ExplainOp(seat.driver, core.session, find_command(seat.driver, core), legacy))
+
+
+def show_explained(core: Any, told: Any) -> None:
+    """Give a cursor that explains its query new's document to show; the driver's own way has filled it already."""
+    if isinstance(told, Mapping):
+        core._data.append(told)
+        core._id, core._killed = 0, True
 
 
 async def drop(seat: Seat, legacy: Legacy, session: Any) -> Any:

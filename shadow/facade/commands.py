@@ -5,7 +5,7 @@ What is not such an operation runs on legacy, counted by its name on every colle
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from inspect import signature
 from typing import Any, Final
@@ -49,7 +49,7 @@ async def run_command(
     directly = partial(method, *args, **kwargs)
     if name in _CONTINUED:
         return await directly()
-    seat = _seat(database, document.get(name)) if _is_served(name, document) else None
+    seat = _seat(database, _collection(name, document)) if _is_served(name, document) else None
     if seat is None:
         reach = reach_of_command(database.name, document)
         return await pass_through(database.client, reach, directly, session)
@@ -72,6 +72,12 @@ async def run_command(
     if called.name in READS:
         return await _read(seat, called)
     return await _write(seat, called)
+
+
+def _collection(name: str, document: Command) -> Any:
+    """What the command names as its collection."""
+    explained = document[name]
+    return next(iter(explained.values()), None) if isinstance(explained, Mapping) else explained
 
 
 def _is_served(name: str, document: Command) -> bool:

@@ -12,6 +12,7 @@ from motor.motor_asyncio import create_asyncio_class  # type: ignore[attr-define
 from pymongo.command_cursor import CommandCursor as DriverCommandCursor
 
 from shadow.facade.aggregates import Delivered
+from shadow.facade.altering import explain
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.futures import start
 from shadow.facade.seat import Seat, given
@@ -53,7 +54,7 @@ class AsyncIOMotorCursor(DriverCursor[Any]):
         seat: Seat = self.collection._seat
         if seat.quiet(self.delegate.session):
             return super().explain()
-        return start(self.get_io_loop(), seat.router.other("explain", False, super().explain))
+        return start(self.get_io_loop(), explain(seat, self.delegate, super().explain))
 
     def distinct(self, key: str) -> Any:
         seat: Seat = self.collection._seat

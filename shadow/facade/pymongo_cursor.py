@@ -9,6 +9,7 @@ from pymongo.asynchronous.cursor import AsyncCursor as DriverCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor as DriverRawBatchCursor
 
 from shadow.facade.aggregates import Delivered
+from shadow.facade.altering import explain, show_explained
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.like import D
 from shadow.facade.seat import Seat
@@ -41,7 +42,7 @@ class AsyncCursor(DriverCursor[D]):
             return None
         if self._explain:
             self._direct = True
-            await seat.router.other("explain", False, super()._refresh)
+            show_explained(self, await explain(seat, self, super()._refresh))
             return None
         legacy: DriverCursor[Any] = self._clone(False, DriverCursor(seat.driver.collection, session=self.session))
         op = FindOp(seat.driver, self._session, self, legacy.clone)

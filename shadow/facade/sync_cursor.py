@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Self
 
 from pymongo.command_cursor import CommandCursor as DriverCommandCursor
@@ -9,12 +10,14 @@ from pymongo.cursor import Cursor as DriverCursor
 from pymongo.cursor import RawBatchCursor as DriverRawBatchCursor
 
 from shadow.facade.aggregates import Delivered
+from shadow.facade.altering import explain, show_explained
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
 from shadow.facade.like import D
 from shadow.facade.posted import PostedCursor
 from shadow.facade.seat import Seat
 from shadow.facade.waiting import as_awaited, at_once
 from shadow.ops.find import FindOp
+from shadow.runtime.portal import in_callers_thread
 
 
 class Cursor(DriverCursor[D]):
@@ -44,7 +47,7 @@ class Cursor(DriverCursor[D]):
             return None
         if self._explain:
             self._direct = True
-            at_once(seat.router.other("explain", False, as_awaited(super()._refresh)))
+            show_explained(self, at_once(explain(seat, self, partial(in_callers_thread, super()._refresh))))
             return None
         legacy: DriverCursor[Any] = self._clone(False, DriverCursor(seat.driver.core, session=self.session))
         op = FindOp(seat.driver, self._session, self, lambda: PostedCursor(legacy.clone()))

@@ -244,6 +244,32 @@ class CreateOp(AlterOp[None]):
         checked(reply)
 
 
+class ExplainOp(AlterOp[Any]):
+    """How the authority runs a query.
+
+    Args:
+        explained: the query's command.
+        legacy: the driver's own way to ask.
+    """
+
+    name: ClassVar[str] = "explain"
+    changes: ClassVar[bool] = False
+
+    def __init__(self, driver: Driver, session: Any, explained: Command, legacy: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(driver, session, {})
+        self.explained = explained
+        self.legacy = legacy
+
+    def _command(self) -> Command:
+        return {"explain": self.explained}
+
+    async def on_legacy(self) -> Any:
+        return await self.legacy()
+
+    def result(self, reply: Reply) -> Any:
+        return self.driver.native(checked(reply))
+
+
 class DropOp(AlterOp[dict[str, Any]]):
     """The end of the collection. ``legacy``: the driver's own ``drop_collection``."""
 

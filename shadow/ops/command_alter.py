@@ -1,4 +1,4 @@
-"""Commands that alter a collection, or list its indexes, as the caller wrote them."""
+"""Commands that alter a collection, or tell of its indexes and plans, as the caller wrote them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shadow.ops.alter import AlterOp
 from shadow.ops.base import Command, Reply
 from shadow.ops.command import Called
 
-ALTERATIONS: Final = frozenset(("createIndexes", "dropIndexes", "listIndexes", "drop"))
+ALTERATIONS: Final = frozenset(("createIndexes", "dropIndexes", "listIndexes", "drop", "explain"))
 """The commands that this operation serves."""
 
 
@@ -18,7 +18,7 @@ class AlterCommandOp(AlterOp[Any]):
     def __init__(self, called: Called) -> None:
         super().__init__(called.driver, called.session, {})
         self.name = called.name  # type: ignore[misc]  # each command has its own
-        self.changes = called.name != "listIndexes"  # type: ignore[misc]
+        self.changes = called.name not in ("listIndexes", "explain")  # type: ignore[misc]
         self.empties = called.name == "drop"  # type: ignore[misc]
         self._called = called
 

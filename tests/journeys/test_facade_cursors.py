@@ -50,3 +50,21 @@ async def test_a_whole_cursor_is_the_drivers_on_new(on_new: Pair) -> None:
         await collection.insert_many(copy.deepcopy(SEED))
     assert await differences(on_new, WHOLE) == {}
     assert set(await differences(on_new, LEGACYS)) == set(LEGACYS)
+
+
+@pytest.mark.parametrize("shape", CLIENTS)
+async def test_legacy_explains_a_query_that_it_answers(shape: str, mongo_uri: str) -> None:
+    pair = Pair(shape, mongo_uri, LegacyRouter())
+    await pair.seed()
+    assert "queryPlanner" in await pair.facade.find({"a": 2}).sort("_id", 1).explain()
+    assert "queryPlanner" in await pair.facade.database.command({"explain": {"find": "routed", "filter": {"a": 2}}})
+    assert [op.command()["explain"]["filter"] for op in pair.router.seen] == [{"a": 2}, {"a": 2}]
+    await pair.close()
+
+
+async def test_new_explains_a_query_that_it_answers(on_new: Pair) -> None:
+    told = await on_new.facade.find({"a": {"$gt": 2}}).sort("_id", 1).limit(3).explain()
+    assert told["command"]["sort"] == {"_id": 1} and told["parts"]
+    told = await on_new.facade.database.command("explain", {"count": "routed", "query": {"a": 2}})
+    assert told["queryPlanner"]["parsedQuery"] == {"a": 2}
+    assert on_new.router.others == []

@@ -147,7 +147,8 @@ async def test_a_command_is_counted_on_the_collection_that_it_names(pair: Pair) 
     await database.command({"collStats": "routed"}, check=False)
     await database.command("collMod", "routed", check=False)
     await database.command({"explain": {"find": "routed"}}, check=False)
-    assert pair.router.seen[4:] == [("collStats", False), ("collMod", True), ("explain", False)]
+    assert pair.router.seen[4:6] == [("collStats", False), ("collMod", True)]
+    assert pair.router.seen[6].name == "explain"
 
 
 async def test_a_dropped_database_is_counted_on_its_collections(pair: Pair) -> None:
