@@ -167,6 +167,9 @@ phase = "{phase}"
                 ENTITY,
                 phase,
             )
+        if phase in ("write_new", "new"):
+            async with AsyncMongoClient[Any](self.mongo) as client:
+                await MongoStore(client, self.database, ENTITY, ENTITY).arm()
         self.want(phase)
 
     async def moved_to(self, phase: str) -> None:
