@@ -38,6 +38,9 @@ class Router(Protocol):
     def quiet(self) -> bool:
         """True while legacy alone is involved: the driver's own method may be called directly."""
 
+    async def meet(self) -> None:
+        """Learn the collection's phase, if this is the first call that needs it; until then `begin` gives None."""
+
     def begin(self) -> Any | None:
         """Count a write that is about to go to legacy directly; None where it must be routed after all."""
 

@@ -10,7 +10,20 @@ from typing_extensions import TypeVar
 
 D = TypeVar("D", bound=Mapping[str, Any], default=dict[str, Any])
 """The class of the documents that a client, and what comes from it, returns."""
+C = TypeVar("C")
 M = TypeVar("M", bound=Callable[..., Any])
+
+
+def documented_as(driver: type) -> Callable[[type[C]], type[C]]:
+    """Gives each public method of a class the documentation of the driver's method of its name."""
+
+    def decorate(own: type[C]) -> type[C]:
+        for name, method in vars(own).items():
+            if not name.startswith("_") and callable(method):
+                method.__doc__ = getattr(driver, name).__doc__
+        return own
+
+    return decorate
 
 
 def like(method: M) -> Callable[[Callable[..., Any]], M]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import ConfigurationError
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
 from shadow.facade.bulk import run_bulk
+from shadow.facade.like import documented_as
 from shadow.facade.seat import Seat, given
 from shadow.ops.alter import CreateIndexesOp, CreateIndexOp, DropIndexesOp, DropIndexOp, IndexInformationOp
 from shadow.ops.bulk_write import bulk_parts
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     Change = Mapping[str, Any] | _Pipeline
 
 
+@documented_as(AsyncCollection)
 class RoutedMethods:
     """Arguments, results and exceptions are those of `pymongo.asynchronous.collection.AsyncCollection`."""
 
@@ -267,6 +270,8 @@ class RoutedMethods:
     ) -> BulkWriteResult:
         options = given(bypass_document_validation=bypass_document_validation, comment=comment, let=let)
         seat = self._seat
+        # Once it is taken apart it stays so, and is not what the caller's listeners would expect.
+        await seat.router.meet()
         begun = seat.begin(session)
         if begun is not None:
             direct = seat.driver.collection.bulk_write(requests, ordered, session=session, **options)

@@ -26,6 +26,9 @@ class Unrouted:
 
     quiet = True
 
+    async def meet(self) -> None:
+        """There is nothing to learn."""
+
     def begin(self) -> bool:
         return True
 

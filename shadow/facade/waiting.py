@@ -100,6 +100,10 @@ class WaitingRouter:
         quiet: bool = self._router.quiet
         return quiet
 
+    async def meet(self) -> None:
+        if not self._router.met(portal().loop):
+            portal().run(self._router.meet())
+
     def begin(self) -> Any | None:
         return self._router.begin(portal().loop)
 

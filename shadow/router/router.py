@@ -81,9 +81,18 @@ class Router:
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""
         here = await self._here()
-        here.entity.count_unsupported(name)
-        here.loop.sink.add(UNSUPPORTED, (self.entity, name))
+        if not here.handle.view().quiet:
+            here.entity.count_unsupported(name)
+            here.loop.sink.add(UNSUPPORTED, (self.entity, name))
         return await writing.unserved(here, here.loop, name, writes, on_legacy)
+
+    async def meet(self) -> None:
+        """Learn the entity's phase, if this is the first call in the running loop."""
+        await self._here()
+
+    def met(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether a loop has met the entity."""
+        return loop in self._loops
 
     def begin(self, loop: asyncio.AbstractEventLoop | None = None) -> tuple[LoopEntity, View] | None:
         """Count a write that goes to legacy directly; None where it must be routed after all. `end` ends it.

@@ -21,6 +21,12 @@ class LegacyRouter:
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
+    async def meet(self) -> None:
+        """Nothing has to be learned."""
+
+    def met(self, loop: Any) -> bool:
+        return True
+
     def begin(self, loop: Any = None) -> Any:
         raise AssertionError("only a quiet router is asked")
 

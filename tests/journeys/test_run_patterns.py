@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pymongo import MongoClient
+from pymongo import DeleteMany, MongoClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from shadow import runtime
 from shadow.config import load
@@ -18,6 +19,22 @@ from shadow.schema import apply
 from shadow.status import status
 from tests.journeys.runtime_support import until
 from tests.journeys.test_run_demo_application import CONFIG
+
+
+class Sent(CommandListener):
+    """The commands that a client has sent, by name."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """It does not matter."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """It does not matter."""
 
 
 class Fleet:
@@ -101,9 +118,14 @@ async def test_a_collection_that_appears_is_in_its_phase_from_its_first_call_on(
     await apply(load(made.path), conn)
     runtime.install(load(made.path))
     try:
-        async with AsyncMongoClient(made.mongo) as client:
+        sent = Sent()
+        async with AsyncMongoClient(made.mongo, event_listeners=[sent]) as client:
             for number in range(5):
                 await client["app"][f"c{number}"].insert_one({"_id": 1})
+            await client["app"]["bulk"].bulk_write([DeleteMany({"a": 1}), DeleteMany({"a": 2})])
+            await client["app"]["validated"].index_information()
+        assert sent.names == ["insert"] * 5 + ["delete", "listIndexes", "endSessions"]
+        assert not any(entity.unsupported for entity in runtime.current().entities.values())
         assert await conn.fetchval("SELECT count(*) FROM shadow.mark") == 0
     finally:
         runtime.uninstall()

@@ -54,6 +54,13 @@ MEMBERS = [
 ]
 
 
+@pytest.mark.parametrize(("facade", "driver"), PAIRS)
+@pytest.mark.parametrize("name", ROUTED)
+def test_a_routed_method_is_documented_as_the_drivers(facade: type, driver: type, name: str) -> None:
+    documentation = getattr(driver, name).__doc__
+    assert documentation and getattr(facade, name).__doc__ == documentation
+
+
 def shape(method: object) -> list[tuple[object, object, object]]:
     parameters = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
     # Older drivers say False where newer ones say None, and mean the same.
