@@ -13,8 +13,9 @@ from pymongo.mongo_client import MongoClient
 
 from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
+from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
+from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
@@ -79,9 +80,7 @@ class AsyncIOMotorClient(DriverClient[Any]):
 
     @like(DriverClient.bulk_write)
     def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:
-        on_legacy = partial(super().bulk_write, models, *args, **kwargs)
-        counted = pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
-        return start(self.get_io_loop(), counted)
+        return start(self.get_io_loop(), ClientBulk(self, super().bulk_write, models, *args, **kwargs).run())
 
     @like(DriverClient.drop_database)
     def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> Any:

@@ -10,8 +10,9 @@ from pymongo.asynchronous.mongo_client import AsyncMongoClient as DriverClient
 
 from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
+from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
+from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.pymongo_collection import OPTIONS
@@ -70,8 +71,7 @@ class AsyncMongoClient(DriverClient[D]):
 
     @like(DriverClient.bulk_write)
     async def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:
-        on_legacy = partial(super().bulk_write, models, *args, **kwargs)
-        return await pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs))
+        return await ClientBulk(self, super().bulk_write, models, *args, **kwargs).run()
 
     @like(DriverClient.drop_database)
     async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:

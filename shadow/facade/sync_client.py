@@ -11,8 +11,9 @@ from pymongo.mongo_client import MongoClient as DriverClient
 
 from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
+from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_bulk
+from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.sync_collection import OPTIONS
@@ -80,8 +81,12 @@ class MongoClient(DriverClient[D]):
 
     @like(DriverClient.bulk_write)
     def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:
-        on_legacy = as_awaited(partial(super().bulk_write, models, *args, **kwargs))
-        return at_once(pass_through(self, reach_of_bulk(models), on_legacy, session_in(args, kwargs)))
+        bulk_write = super().bulk_write
+
+        async def directly(*args: Any, **kwargs: Any) -> Any:
+            return bulk_write(*args, **kwargs)
+
+        return at_once(ClientBulk(self, directly, models, *args, **kwargs).run())
 
     @like(DriverClient.drop_database)
     def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
