@@ -1,4 +1,4 @@
-"""Which texts are equal under a collation of a strength.
+"""Which texts are equal under a collation.
 
 Strength 3 tells everything apart but what is one text in Unicode's eyes. Strength 2 takes letters of both cases, and
 characters that stand for others (ligatures, wide and raised letters), for the same. Strength 1 does not see accents.
@@ -7,10 +7,12 @@ A text with a letter for which that is not known to be all raises `CommandFailur
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from shadow_adapters.bson.collation.levels import Levels
 from shadow_adapters.bson.collation.text import decomposed, is_mark, not_told
 
 _ACCENTS: Final = range(0x300, 0x370)
@@ -18,22 +20,39 @@ _SHORT_I: Final = "и\u0306"
 """A letter of its own, which decomposes as if it were an accented one."""
 _EXPANDED: Final = {"æ": "ae", "œ": "oe"}
 """Letters that are two for strength 1, and differ from them by more than case."""
+_NOUGHTS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
+_CASES: Final = "\x01"
 
 
 @lru_cache(maxsize=4096)
-def equality_key(strength: int, text: str) -> str:
+def equality_key(levels: Levels, text: str) -> str:
     """A text that is the same for all texts equal to this one."""
-    plain = decomposed(text)
-    if strength == 3:
+    plain = _without_noughts(decomposed(text)) if levels.numbers else decomposed(text)
+    if levels.strength == 3:
         return plain
-    if plain.isascii():
+    if plain.isascii() and not levels.case:
         return plain.lower()
-    folded = "".join([_folded(letter) for letter in "".join(map(_compatible, plain))])
-    for letter in folded:
-        if _is_kana(letter):
+    letters = "".join(map(_compatible, plain))
+    pairs = [(folded, letter) for letter in letters for folded in _folded(letter)]
+    for folded, _ in pairs:
+        if _is_kana(folded):
+            not_told("equality", folded)
+    key = unicodedata.normalize("NFD", "".join([folded for folded, _ in pairs]))
+    if levels.strength == 1:
+        key = _without_accents(key)
+    return key + _cases(pairs) if levels.case else key
+
+
+def _cases(pairs: list[tuple[str, str]]) -> str:
+    """Which of the letters were capitals, whose folded forms are given with them."""
+    return _CASES + "".join(["1" if letter.isupper() else "0" for folded, letter in pairs if not is_mark(folded)])
+
+
+def _without_noughts(plain: str) -> str:
+    for letter in plain:
+        if not letter.isascii() and letter.isdecimal():
             not_told("equality", letter)
-    folded = unicodedata.normalize("NFD", folded)
-    return folded if strength == 2 else _without_accents(folded)
+    return _NOUGHTS.sub("", plain)
 
 
 def _compatible(letter: str) -> str:

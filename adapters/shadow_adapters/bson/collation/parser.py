@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 
 from shadow_adapters.bson.collation.collation import SIMPLE, Collation, collation_of_keys
 from shadow_adapters.bson.collation.equality import equality_key
+from shadow_adapters.bson.collation.levels import Levels
 from shadow_adapters.bson.collation.order import order_key
 from shadow_adapters.bson.types import is_number, type_name
 from shadow_adapters.failures import CommandFailure
@@ -16,13 +17,12 @@ LOCALES: Final = frozenset(("en", "en_US", "de", "fr", "id", "it", "ms", "nl", "
 """Languages that sort as Unicode's root collation does, with nothing of their own."""
 
 _OPTIONS: Final[Mapping[str, tuple[type, Any]]] = {
-    "caseLevel": (bool, False),
     "caseFirst": (str, "off"),
-    "numericOrdering": (bool, False),
     "alternate": (str, "non-ignorable"),
     "backwards": (bool, False),
 }
-"""Types of the options, and the only value of each that is served."""
+"""Types of other options, and the only value of each that is served."""
+_FLAGS: Final = ("caseLevel", "numericOrdering")
 _WITHOUT_EFFECT: Final[Mapping[str, type]] = {"maxVariable": str, "normalization": bool, "version": str}
 """Of what is ignorable, where nothing is; of texts that are not normal, as which all are taken here."""
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
@@ -57,12 +57,12 @@ def compile_collation(spec: Any) -> Collation:
         return SIMPLE
     if locale not in LOCALES:
         _refuse(f"locale {locale}")
-    return _of_strength(strength)
+    return _of_levels(Levels(strength, bool(spec.get("caseLevel")), bool(spec.get("numericOrdering"))))
 
 
 @cache
-def _of_strength(strength: int) -> Collation:
-    return collation_of_keys(partial(equality_key, strength), partial(order_key, strength))
+def _of_levels(levels: Levels) -> Collation:
+    return collation_of_keys(partial(equality_key, levels), partial(order_key, levels))
 
 
 def _strength(spec: Mapping[str, Any]) -> int:
@@ -79,6 +79,8 @@ def _strength(spec: Mapping[str, Any]) -> int:
 def _check_option(name: str, value: Any) -> None:
     if name in _OPTIONS:
         kind, served = _OPTIONS[name]
+    elif name in _FLAGS:
+        kind, served = bool, value
     elif name in _WITHOUT_EFFECT:
         kind, served = _WITHOUT_EFFECT[name], value
     else:
