@@ -57,7 +57,11 @@ async def _absent(client: Mongo, where: str, database: str, name: str) -> Findin
 def _kind(where: str, collection: Mapping[str, Any]) -> list[Finding]:
     if collection.get("type", "collection") != "collection":
         return [error(where, f"is a {collection['type']}, which has no records of its own", "name its source instead")]
-    if collection.get("options", {}).get("capped"):
+    options = collection.get("options", {})
+    if options.get("collation", {}).get("locale", "simple") != "simple":
+        what = "has a collation of its own, under which new does not compare keys and texts"
+        return [error(where, what, "name the collation in each call, and make the collection anew without one")]
+    if options.get("capped"):
         return [warning(where, "is capped: the server deletes documents behind Shadow's back", _UNSEEN)]
     return []
 

@@ -245,3 +245,15 @@ async def test_a_sample_waits_for_nobody(
         async with asyncio.timeout(30):
             findings = await check(where)
     assert told(findings, Level.ERROR) == []
+
+
+async def test_a_collection_with_a_collation_of_its_own_is_an_error(
+    mongo: Mongo, mongo_uri: str, postgres: asyncpg.Connection[asyncpg.Record], postgres_dsn: str
+) -> None:
+    database = mongo.get_default_database()
+    await database.create_collection("events", collation={"locale": "en", "strength": 2})
+    await database.create_collection("others", collation={"locale": "simple"})
+    where = settings(mongo, mongo_uri, postgres_dsn, events={}, others={})
+    await apply(where, postgres)
+    what = "has a collation of its own, under which new does not compare keys and texts"
+    assert told(await check(where), Level.ERROR) == [("entities.events.legacy.mongo", what)]
