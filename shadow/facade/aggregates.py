@@ -28,6 +28,7 @@ async def aggregate(
     collection: Any,
     legacy: Legacy,
     cursor: type[Any],
+    /,  # the driver has an option named cursor
     pipeline: Any,
     session: Any = None,
     let: Any = None,

@@ -55,10 +55,13 @@ class Driver:
         self._bound_session: Callable[[], Any] | None = getattr(core.database.client, "_get_bound_session", None)
 
     def unit(self, session: Any) -> Unit | None:
-        """The transaction that a call with this ``session`` argument belongs to, if any."""
+        """The transaction that a call with this ``session`` argument belongs to, if any.
+
+        What is no session has none: whether it is a mistake is the driver's to say.
+        """
         if session is None and self._bound_session is not None:
             session = self._bound_session()
-        if session is None or not session.in_transaction:
+        if session is None or not getattr(session, "in_transaction", False):
             return None
         return unit_of(session)
 

@@ -14,6 +14,7 @@ import asyncio
 import contextvars
 import functools
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,9 @@ from typing import Any, Generic, TypeVar
 from pymongo.errors import AutoReconnect, InvalidOperation
 
 R = TypeVar("R")
+
+_GREEN = (("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread"))
+"""Who may have put greenlets in the place of threads: the module, and how it is asked."""
 
 _LATER_THREADS = 4
 _END_SECONDS = 5.0
@@ -226,7 +230,12 @@ collected would take its socket out of it."""
 
 
 def portal() -> Portal:
-    """This process's loop thread, made when first asked for. Raises `AutoReconnect` once the process is ending."""
+    """This process's loop thread, made when first asked for.
+
+    Raises:
+        AutoReconnect: the process is ending.
+        InvalidOperation: gevent or eventlet has replaced the threads.
+    """
     global _current
     found = _current
     if found is not None:
@@ -235,8 +244,20 @@ def portal() -> Portal:
         if _over:
             raise AutoReconnect("Shadow has ended in this process: register what calls at its end (atexit) later")
         if _current is None:
+            _refuse_greenlets()
             _current = Portal()
         return _current
+
+
+def _refuse_greenlets() -> None:
+    """A loop needs a thread that greenlets are not: it would stop all of them while it waits."""
+    for name, question, threads in _GREEN:
+        module = sys.modules.get(name)
+        if module is not None and getattr(module, question)(threads):
+            raise InvalidOperation(
+                f"{name.partition('.')[0]} has put greenlets in the place of threads, and Shadow needs threads: use "
+                "workers with threads (gunicorn --threads), or patch_all(thread=False)"
+            )
 
 
 async def in_callers_thread(work: Callable[[], R]) -> R:

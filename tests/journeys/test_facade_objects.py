@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -172,3 +173,22 @@ async def test_a_rename_is_counted_on_both_names(pair: Pair) -> None:
     await pair.facade.rename("routed_away")
     assert pair.router.seen == [("rename", True), ("rename", True)]
     assert await pair.clients[0].get_default_database()["routed_away"].count_documents({}) == 4
+
+
+async def test_what_is_no_session_is_the_drivers_to_judge(pair: Pair) -> None:
+    calls: list[Any] = [
+        lambda c: c.find_one({"_id": 1}, session={}),
+        lambda c: c.update_one({"_id": 1}, {"$set": {"a": 1}}, session={}),
+        lambda c: c.count_documents({}, session=5),
+    ]
+    for call in calls:
+        assert await outcome(partial(call, pair.facade)) == await outcome(partial(call, pair.bare))
+
+
+async def test_an_aggregation_takes_what_the_drivers_takes(pair: Pair) -> None:
+    found = []
+    for collection in (pair.bare, pair.facade):
+        cursor = collection.aggregate([{"$match": {"a": 2}}, {"$sort": {"_id": 1}}], cursor={"batchSize": 1})
+        cursor = await cursor if hasattr(cursor, "__await__") else cursor
+        found.append([document async for document in cursor])
+    assert found[0] == found[1] and len(found[0]) == 2

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -214,6 +215,21 @@ def test_a_child_makes_its_own_and_leaves_its_parents_alone(made: Portal) -> Non
     for _ in range(3):
         in_child(child)
         assert portal() is made and made.run(in_turn(4)) == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "question"), [("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched")]
+)
+def test_greenlets_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, module: str, question: str) -> None:
+    portals.close()
+    patched = types.ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, patched)
+    monkeypatch.setattr(patched, question, lambda what: what in {"thread", "threading"}, raising=False)
+    with pytest.raises(InvalidOperation, match=module.partition(".")[0]):
+        portal()
+    monkeypatch.setattr(patched, question, lambda what: False)
+    assert portal().run(in_turn(1)) == 1
+    portals.close()
 
 
 def python(code: str) -> str:
