@@ -106,7 +106,7 @@ async def test_writing(store: Store) -> None:
         (find({}, collation={"locale": "sv"}), "collation locale sv"),
         (find({}, collation={"locale": "en", "alternate": "shifted"}), "collation alternate shifted"),
         (find({"$expr": {"$eq": ["$name", "anna"]}}, collation=NO_CASE), "collation with $expr"),
-        (modify({}, update=[{"$set": {"a": 1}}], collation=NO_CASE), "collation of a pipeline"),
+        (modify({}, update=[{"$set": {"a": {"$eq": ["$a", "x"]}}}], collation=NO_CASE), "collation of a pipeline"),
     ],
 )
 async def test_what_is_not_served_is_refused_by_name(store: Store, command: Command, unsupported: str) -> None:

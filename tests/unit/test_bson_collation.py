@@ -228,13 +228,19 @@ def test_a_text_that_is_not_known_matters_only_beside_a_text() -> None:
             compile_filter({"a": condition}, collation=NO_CASE).matches(document)
 
 
-def test_expressions_are_refused() -> None:
+def test_expressions_that_compare_are_refused() -> None:
     with pytest.raises(CommandFailure) as caught:
         compile_filter({"$expr": {"$eq": ["$a", "x"]}}, collation=NO_CASE)
     assert caught.value.unsupported == "collation with $expr"
     with pytest.raises(CommandFailure) as caught:
-        check_update([{"$set": {"a": 1}}], collation=NO_CASE)
+        check_update([{"$set": {"a": {"$cond": [{"$gt": ["$a", "x"]}, 1, 2]}}}], collation=NO_CASE)
     assert caught.value.unsupported == "collation of a pipeline"
+
+
+def test_expressions_that_compare_nothing_are_the_same_under_every_collation() -> None:
+    assert compile_filter({"$expr": "$a", "b": "X"}, collation=NO_CASE).matches({"a": 1, "b": "x"})
+    change = check_update([{"$set": {"b": {"$concat": ["$a", "!"]}}}, {"$unset": "a"}], collation=NO_CASE)
+    assert change.apply({"_id": 1, "a": "x"}, inserting=False, now=DatetimeMS(0)) == {"_id": 1, "b": "x!"}
 
 
 def test_distinct_values() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.expression import compile_expression, truth
+from shadow_adapters.bson.expression.collated import compares
 from shadow_adapters.bson.match.test import DocumentPredicate
 from shadow_adapters.failures import CommandFailure
 
@@ -23,9 +24,10 @@ def uses_expression(filter: Mapping[str, Any]) -> bool:
 def expression_holds(spec: Any, variables: Mapping[str, Any], collation: Collation) -> DocumentPredicate:
     """The predicate of an expression that sees the variables.
 
-    Raises `CommandFailure`, with ``unsupported`` under a collation, which expressions here know nothing of.
+    Raises `CommandFailure`, with ``unsupported`` where it compares under a collation, of which expressions here know
+    nothing.
     """
-    if collation is not SIMPLE:
+    if collation is not SIMPLE and compares(spec):
         raise CommandFailure(2, "$expr under a collation is not served", unsupported="collation with $expr")
     expression = compile_expression(spec, variables)
     return lambda document: truth(expression.evaluate(document, variables))

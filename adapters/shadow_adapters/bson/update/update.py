@@ -9,6 +9,7 @@ from typing import Any, Final
 from bson.datetime_ms import DatetimeMS
 
 from shadow_adapters.bson.collation import SIMPLE, Collation
+from shadow_adapters.bson.expression.collated import compares
 from shadow_adapters.bson.keys import TAG_ARRAY, TAG_REGEX, encode
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.update.editor import Editor
@@ -93,8 +94,10 @@ def check_update(
     if not isinstance(update, Mapping):
         if filters:
             raise CommandFailure(9, "arrayFilters may not be specified for pipeline-style updates")
-        if collation is not SIMPLE:
-            raise CommandFailure(2, "pipelines under a collation are not served", unsupported="collation of a pipeline")
+        if collation is not SIMPLE and compares(update):
+            raise CommandFailure(
+                2, "comparing in a pipeline under a collation is not served", unsupported="collation of a pipeline"
+            )
         return Update(transform=compile_transform(update, {**variables, **(constants or {})}))
     if constants is not None:
         raise CommandFailure(51198, "Constant values may only be specified for pipeline updates")
