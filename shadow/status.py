@@ -97,7 +97,10 @@ async def _entity(
     ahead = _ahead(Phase(state.phase))
     why: list[str] = []
     if state.step is not None:
-        why = unaccounted(members(state, fleet), state.epoch)
+        configured = settings.entity_named(state.entity)
+        refuses = configured is not None and configured.on_lapse == "refuse"
+        after = settings.protocol.settle_seconds if refuses else None
+        why = unaccounted(members(state, fleet, after), state.epoch)
     elif ahead:
         facts, given = await control.facts(state.entity), settings.gates
         known = evidence(state, burden, fleet, facts, clients=clients, waived=given.waived)

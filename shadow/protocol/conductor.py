@@ -3,6 +3,12 @@
 Any process can conduct; one at a time does, by an advisory lock. What to do is decided in `shadow_flags.steps`; here
 the facts are gathered and the decision is made durable. A transition is written only if the entity is still as it was
 read, so that two conductors who overlap for a moment cannot both act.
+
+A process that lapsed is accounted for by time only where it refuses calls while it cannot renew: the settling time
+after the lapse the last write that it has sent is over, and it reads no more. For an entity that says so no step waits
+for it any more; where all entities say so, it is gone, and others close its marks. (One that was stopped between its
+last look at its lease and the sending, for longer than the settling time, is the exception that whoever says so
+accepts.)
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from typing import Protocol
 
 from shadow.protocol.membership import Membership
 from shadow.protocol.settings import Terms
-from shadow_adapters.contract import Burden, Control, EntityState, Fleet, Legacy, ProcessInfo, Transition
+from shadow_adapters.contract import Burden, Control, EntityState, Fleet, Lease, Legacy, ProcessInfo, Transition
 from shadow_adapters.failures import StoreError
 from shadow_flags.phases import PHASES, Phase, Store, next_towards
 from shadow_flags.steps import Decision, Enter, Member, Settle, Stage, Standing, Start, Wait, decide
@@ -38,6 +44,7 @@ class Conductor:
     Args:
         aim: where the operator wants an entity, from its settled phase; None while no flag was ever read.
         blocked: why a step forward to a phase is blocked by gates.
+        refuses: whether a process that cannot renew refuses calls of an entity (None: of all).
         legacy: an entity's legacy store, to arm it.
     """
 
@@ -49,6 +56,7 @@ class Conductor:
         terms: Terms,
         aim: Callable[[str, Phase], Phase | None],
         blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]],
+        refuses: Callable[[str | None], bool],
         legacy: Callable[[str], Legacy],
         observer: ConductorObserver,
     ) -> None:
@@ -58,6 +66,7 @@ class Conductor:
         self._terms = terms
         self._aim = aim
         self._blocked = blocked
+        self._refuses = refuses
         self._legacy = legacy
         self._observer = observer
         self._not_before: dict[str, float] = {}
@@ -81,10 +90,17 @@ class Conductor:
         if not self.conducting:
             return False
         fleet = await self._membership.look()
+        if self._refuses(None):
+            await self._account_by_time(fleet)
         for state in fleet.entities.values():
             with contextlib.suppress(StoreError):  # one entity's store must not hold up the others
                 await self._entity(state, fleet)
         return any(state.step for state in fleet.entities.values())
+
+    async def _account_by_time(self, fleet: Fleet) -> None:
+        for lease in fleet.leases:
+            if lease.expires_at < fleet.now - self._terms.settle:
+                await self._control.account(lease.process.id, "lapsed, and refused calls since then")
 
     async def _entity(self, state: EntityState, fleet: Fleet) -> None:
         phase = Phase(state.phase)
@@ -116,7 +132,7 @@ class Conductor:
             marks=burden.marks,
             debts=burden.debts,
             aim=aim,
-            members=members(state, fleet),
+            members=members(state, fleet, self._terms.settle if self._refuses(state.entity) else None),
             blocked=tuple(blocked),
             latched=state.latch,
         )
@@ -133,8 +149,17 @@ class Conductor:
                 self._not_before[state.entity] = asyncio.get_running_loop().time() + _FENCE_PAUSE
 
 
-def members(state: EntityState, fleet: Fleet) -> list[Member]:
-    """The processes as a decision about this entity sees them."""
+def members(state: EntityState, fleet: Fleet, accounted_after: float | None) -> list[Member]:
+    """The processes as a decision about this entity sees them.
+
+    ``accounted_after``: seconds after which one that lapsed is accounted for by time; None: never. One that was not
+    renewed since the server restarted may have lost marks, so time does not account for it.
+    """
+
+    def over(lease: Lease) -> bool:
+        lapsed = accounted_after is not None and lease.expires_at < fleet.now - accounted_after
+        return lapsed and lease.generation == fleet.generation
+
     return [
         Member(
             name=f"{lease.process.host}/{lease.process.pid}",
@@ -144,6 +169,7 @@ def members(state: EntityState, fleet: Fleet) -> list[Member]:
             protocol=lease.process.protocol,
         )
         for lease in fleet.leases
+        if not over(lease)
     ]
 
 

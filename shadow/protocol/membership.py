@@ -2,7 +2,7 @@
 
 A renewal carries the absolute expiry that it asks for, so that one that arrives late extends nothing. The holder trusts
 its lease to have lapsed only past the latest expiry that it ever sent, by the slowest clock that is possible
-(`surely_lapsed`).
+(`surely_lapsed`), and to be live only before the expiry that was granted last, by the fastest one (`surely_live`).
 
 When the server's generation has changed (a restart may have lost the newest marks), the lease is renewed in the same
 transaction that uploads everything this process remembers. A journal is uploaded with any renewal.
@@ -60,6 +60,7 @@ class Membership:
         self._gone = gone
         self._sent = self._received = 0.0
         self._lapse = 0.0
+        self._granted = self._live_until = 0.0
         self._asked: float | None = None  # the expiry of a renewal that was not answered
         self._acknowledged: dict[str, int] = {}
         self._soon = asyncio.Event()
@@ -69,6 +70,11 @@ class Membership:
     def surely_lapsed(self) -> bool:
         """Whether no other process can take this one's lease for live any more."""
         return asyncio.get_running_loop().time() >= self._lapse
+
+    def surely_live(self, now: float) -> bool:
+        """Whether no other process can take this one's lease for lapsed at the loop time ``now``, and what the fleet
+        had agreed on when it was renewed is what this process acts under."""
+        return now < self._live_until
 
     def lease_age(self) -> float:
         """Seconds since the lease was last renewed; 0 before the first time."""
@@ -103,6 +109,7 @@ class Membership:
             if asked is not None:
                 fleet = await self._extend()  # what was asked for before is about to lapse, or has
         self._adopt(fleet)
+        self._live_until = self._granted
         await self._acknowledge()
 
     async def look(self) -> Fleet:
@@ -159,6 +166,7 @@ class Membership:
         )
         self._asked = None
         if generation is None or fleet.generation == generation:
+            self._granted = sent + (expires_at - fleet.now) - self._terms.lag
             self._returned(sent, fleet, upto, closing, remembered)
         return fleet
 

@@ -41,12 +41,14 @@ class Wishes:
         blocked: why gates block a step forward.
         gone: whether another process of this host is surely gone.
         order: the entities, parents first.
+        refuses: whether every process refuses calls of an entity (None: of all) while it cannot renew its lease.
     """
 
     aim: Callable[[str, Phase], Phase | None]
     blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]]
     gone: Gone
     order: Callable[[], Sequence[str]]
+    refuses: Callable[[str | None], bool]
 
 
 class Node:
@@ -85,7 +87,9 @@ class Node:
         self.membership = Membership(
             me, control, self.book, self.journal, folder, terms, self.views, lambda: list(self.handles), wishes.gone
         )
-        self.conductor = Conductor(me, control, self.membership, terms, wishes.aim, wishes.blocked, legacy, observer)
+        self.conductor = Conductor(
+            me, control, self.membership, terms, wishes.aim, wishes.blocked, wishes.refuses, legacy, observer
+        )
         self.lane = self.new_lane(control, legacy)
         leads = lambda: self.conductor.conducting  # noqa: E731
         self.jobs = Jobs(

@@ -9,10 +9,11 @@ from pymongo.errors import PyMongoError
 
 from shadow.ops.alter import AlterOp
 from shadow.protocol.reads import behind, write_fence
+from shadow.router import lapsing
 from shadow.router.answers import driver_exception
 from shadow.router.mirroring import mirror
 from shadow.router.reading import Answered, on_new
-from shadow.router.writing import nameless, refuse_lapsed
+from shadow.router.writing import nameless
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown
 from shadow_flags.phases import Store
@@ -33,8 +34,9 @@ async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
                 if op.changes and view.follows:
                     _mirror_to_legacy(here, op)
                 return Answered(value, "new", view.phase)
+            if op.changes:
+                lapsing.refuse_write(here)
             if op.empties and view.marks:
-                refuse_lapsed(here, loop)
                 value = await nameless(here, loop, view, op.on_legacy)
             else:
                 value = await op.on_legacy()

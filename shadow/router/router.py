@@ -19,7 +19,7 @@ from shadow.ops.alter import AlterOp
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
 from shadow.protocol.view import View
-from shadow.router import altering, reading, writing
+from shadow.router import altering, lapsing, reading, writing
 from shadow.router.company import Company
 from shadow.router.cursor import Opened
 from shadow.runtime.loops import LoopEntity
@@ -47,13 +47,14 @@ class Router:
         self.entity = name
         self._loops: dict[asyncio.AbstractEventLoop, LoopEntity] = {}
         self._view: Callable[[], View] | None = None
+        self._refuses = False
         ROUTERS.add(self)
 
     @property
     def quiet(self) -> bool:
-        """True while nothing but legacy has a part in any call."""
+        """True while nothing but legacy has a part in any call, nor a lease in whether it is made."""
         view = self._view
-        return view is not None and view().quiet
+        return view is not None and not self._refuses and view().quiet
 
     async def read(self, op: ReadOp[R]) -> R:
         """The answer of the store whose turn it is."""
@@ -125,7 +126,8 @@ class Router:
         if here is None:
             runtime = self._runtime()
             here = (await runtime.loop()).add(runtime.entities[self.entity])
-            self._view = here.handle.view
+            await lapsing.first_lease(here)
+            self._refuses, self._view = here.refuses, here.handle.view
             self._loops = {known: each for known, each in self._loops.items() if not known.is_closed()}
             self._loops[loop] = here
         if not here.handle.view().known:

@@ -18,6 +18,7 @@ from shadow.protocol.reads import write_fence
 from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate
+from shadow.router import lapsing
 from shadow.router.bind import named_keys, plan
 from shadow.router.cursor import Opened
 from shadow.router.reading import Answered
@@ -57,9 +58,10 @@ class TransactionUnit:
 
     async def read(self, op: ReadOp[R]) -> Answered[R]:
         """A read inside the transaction, on the unit's store."""
-        _, view = await self._enter(op)
+        here, view = await self._enter(op)
         if self._store is Store.NEW:
             return Answered(await self._on_new(op, view, None), "new", view.phase)
+        lapsing.refuse_read(here)
         return Answered(await op.on_legacy(), "legacy", view.phase)
 
     async def write(self, op: WriteOp[R]) -> Answered[R]:
@@ -69,6 +71,7 @@ class TransactionUnit:
             result = await self._on_new(op, view, write_fence(view))
             self._written.setdefault(view.entity, []).extend(named_keys(op.targets()))
             return Answered(result, "new", view.phase)
+        lapsing.refuse_write(here)
         if view.marks:
             op = await self._mark(here, op)
         return Answered(await op.on_legacy(), "legacy", view.phase)
@@ -78,6 +81,7 @@ class TransactionUnit:
         here, view = await self._enter(op)
         others = await self._others(here, op)
         if self._store is Store.LEGACY:
+            lapsing.refuse_read(here)
             return Opened(None, None)
         with _in_drivers_words():
             for each in (view, *(entered[1] for entered in others.values())):
@@ -90,7 +94,9 @@ class TransactionUnit:
         if self._store is Store.NEW:
             await self._commit_new()
         else:
-            self._entered = {}
+            entered, self._entered = self._entered, {}
+            for here, _ in entered.values():
+                on_legacy = lapsing.writing(here, on_legacy)
             await self._marked.commit(on_legacy, _commit_fate)
 
     async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pymongo.errors import AutoReconnect
-
 from shadow.ops.base import WriteOp
 from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate, Spent, Write
 from shadow.protocol.writes import write as marked_write
+from shadow.router import lapsing
 from shadow.router.answers import driver_exception
 from shadow.router.bind import Plan, named_keys, plan
 from shadow.router.mirroring import mirror_once
@@ -46,9 +45,9 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
                 if view.follows:
                     await loop.lane.follow(view, named_keys(op.targets()))
                 return Answered(value, "new", view.phase)
+            lapsing.refuse_write(here)
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)
-            refuse_lapsed(here, loop)
             spent = Spent()
             value = await _marked(here, loop, view, op, spent)
             return Answered(value, "legacy", view.phase, spent.mark, spent.sync)
@@ -65,15 +64,6 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
             else:
                 here.handle.leave(view)
         await behind(here.handle, view, loop.node.terms)
-
-
-def refuse_lapsed(here: LoopEntity, loop: Loop) -> None:
-    """With ``on_lapse = "refuse"``, a process that cannot renew its lease writes nothing of the entity.
-
-    Raises `pymongo.errors.AutoReconnect`.
-    """
-    if here.entity.settings.on_lapse == "refuse" and loop.node.membership.surely_lapsed():
-        raise AutoReconnect(f"{here.entity.name}: the lease of this process has lapsed, and on_lapse is refuse")
 
 
 async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spent: Spent) -> R:
@@ -99,7 +89,7 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Sp
 
     return Write(
         keys=keys,
-        apply=op.on_legacy,
+        apply=lapsing.writing(here, op.on_legacy),
         fate=fate,
         changed=op.changed,
         records=op.whole(),
@@ -118,7 +108,9 @@ async def nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[],
     def fate(error: BaseException) -> Fate:
         return Fate.UNKNOWN if outcome_of(error) is Outcome.UNKNOWN else Fate.SOME
 
-    return await marked_write(loop.lane, here.handle, view, Write([None], apply, fate, nameless=True))
+    lapsing.refuse_write(here)
+    call = Write([None], lapsing.writing(here, apply), fate, nameless=True)
+    return await marked_write(loop.lane, here.handle, view, call)
 
 
 async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
@@ -133,8 +125,10 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
                 f"{name} is not served by PostgreSQL yet, and {here.entity.name} is in phase {view.phase}: "
                 "step back to read_new, or use a served method"
             )
+        if writes:
+            lapsing.refuse_write(here)
         if writes and view.marks:
             return await nameless(here, loop, view, on_legacy)
-        return await on_legacy()
+        return await lapsing.reading(here, on_legacy)()
     finally:
         here.handle.leave(view)

@@ -142,7 +142,7 @@ class ControlThread:
             control,
             self._legacy_of,
             self._new_of,
-            Wishes(aim=self._aim, blocked=self._blocked, gone=surely_gone, order=self._order),
+            Wishes(self._aim, self._blocked, gone=surely_gone, order=self._order, refuses=self._refuses),
             self.told,
             journal_bytes=settings.journal_max_bytes,
             clock=time.monotonic,
@@ -297,6 +297,12 @@ class ControlThread:
             return False  # `shadow check` says so of one that is named
         found = await self._client[entity.database].list_collections(filter={"name": entity.collection})
         return any(each.get("type", "collection") != "collection" for each in await found.to_list())
+
+    def _refuses(self, entity: str | None) -> bool:
+        if entity is None:
+            return all(each.on_lapse == "refuse" for each in self._settings.entities.values())
+        configured = self._settings.entity_named(entity)
+        return configured is not None and configured.on_lapse == "refuse"
 
     def _order(self) -> Sequence[str]:
         """The entities, parents before children."""

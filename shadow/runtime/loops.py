@@ -42,6 +42,7 @@ class LoopEntity:
     ) -> None:
         self.loop = loop
         self.entity = entity
+        self.refuses = entity.settings.on_lapse == "refuse"
         self.handle = handle
         self.comparer = comparer
         self.report = report

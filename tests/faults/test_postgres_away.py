@@ -234,3 +234,53 @@ async def test_a_process_that_starts_without_postgres_refuses_what_legacy_says_i
                 await call()
         await asyncio.to_thread(own_postgres.start)
         await until(lambda: _served(things), "an answer after PostgreSQL came back", site.status)
+
+
+async def test_who_refuses_writes_without_a_lease_is_accounted_for_by_time(site: Site, proxy: TcpProxy) -> None:
+    site.on_lapse = "refuse"
+    site.want("legacy")
+    async with running(site) as found, AsyncMongoClient(site.mongo) as client:
+        things = client[site.database][ENTITY]
+        await things.insert_one({"_id": 1})
+        await site.moved_to("dual_write")
+        await site.backfilled()
+        proxy.cut()
+
+        async def refused() -> bool:
+            try:
+                await things.update_one({"_id": 1}, {"$inc": {"n": 1}})
+            except AutoReconnect as error:
+                return "on_lapse" in str(error)
+            return False
+
+        await until(refused, "the refusal")
+
+        async def read_no_more() -> bool:
+            try:
+                await things.find_one({"_id": 1})
+            except AutoReconnect as error:
+                return "on_lapse" in str(error)
+            return False
+
+        await until(read_no_more, "the end of reads")
+
+        async def accounted() -> bool:
+            await site.told("verify", ENTITY)  # conducts in the place of the process that is away
+            async with site.sql() as conn:
+                why = await conn.fetchval("SELECT gone_why FROM shadow.process WHERE id = $1", found.control.node.me.id)
+            return why == "lapsed, and refused calls since then"
+
+        site_past_the_proxy = site.postgres
+        site.postgres = site.direct
+        site.want("dual_write")
+        await until(accounted, "the account", site.status)
+        site.postgres = site_past_the_proxy
+        site.want("dual_write")
+        proxy.resume()
+
+        async def written() -> bool:
+            return not await refused() and await things.count_documents({"n": {"$gt": 0}}) == 1
+
+        await until(written, "the first write after the outage", site.status)
+        await site.quiet()
+        await site.equal()

@@ -69,6 +69,7 @@ class Site:
         postgres: as the processes reach it; ``direct`` is how the test does.
         table: the collection goes to ``orchestra.agents``; else to the layout ``documents``.
         protocol: settings beside those below.
+        on_lapse: what the processes do while they cannot renew their lease.
         waived: gates that may not block; the tests' own driver is a client that is not Shadow's.
     """
 
@@ -78,6 +79,7 @@ class Site:
     direct: str
     table: bool = False
     protocol: Mapping[str, object] = field(default_factory=dict)
+    on_lapse: str = "serve"
     waived: list[str] = field(default_factory=lambda: ["clients"])
 
     @property
@@ -121,6 +123,7 @@ p99_ratio = 100
 [entities.{ENTITY}]
 legacy = {{ mongo = "{self.database}.{ENTITY}" }}
 phase = "{phase}"
+on_lapse = "{self.on_lapse}"
 {_TABLE if self.table else ""}
 """
         new = self.config.with_suffix(".new")

@@ -113,6 +113,7 @@ class Application:
             return await process.new.read_fenced(fence, key)
 
         async def on_legacy() -> Record | None:
+            process.refuse_lapsed(self._world.scenario.terms.settle)
             return (await process.legacy.read([key])).get(key)
 
         with contextlib.suppress(StoreDown):
@@ -164,6 +165,8 @@ class _Call:
             left = False
             try:
                 await self._world.chaos.hesitate(self._application.name)
+                if view.authority is Store.LEGACY:
+                    self._process.refuse_lapsed()
                 if view.authority is Store.NEW:
                     with contextlib.suppress(EpochMoved):
                         await self._on_new(view)
@@ -221,6 +224,7 @@ class _Call:
         return len(self.keys) > self._world.scenario.terms.many_limit
 
     async def _on_legacy(self) -> None:
+        self._process.refuse_lapsed()
         self._note_sent()
         changes = self._changes("legacy").items()
         writes = (self._process.legacy.change(key, change) for key, change in changes)
@@ -245,12 +249,16 @@ class _Call:
         for attempt in itertools.count():
             try:
                 self._note_sent()
-                await unit.commit(lambda: self._process.legacy.commit(transaction), fate)
+                await unit.commit(lambda: self._commit(transaction), fate)
                 return True
             except OutcomeUnknown:
                 if attempt == 2 or self._chance.random() < 0.3:
                     raise
         raise AssertionError("unreachable")
+
+    async def _commit(self, transaction: Transaction) -> None:
+        self._process.refuse_lapsed()
+        await self._process.legacy.commit(transaction)
 
     async def _mark_transaction(self, unit: MarkedUnit, view: View) -> None:
         lane, handle = self._application.lane, self._application.handle

@@ -77,7 +77,7 @@ class Chaos:
         elif draw < 0.6:
             self._pause(process)
         elif draw < 0.85:
-            self._cut(process, self._chance.choice((0.1, 0.6, 2, 4)))
+            self._cut(process, self._chance.choice((0.6, 4, 8) if self._world.scenario.refuses else (0.1, 0.6, 2, 4)))
         elif draw < 0.93:
             self._cut_legacy(process)
         elif draw < 0.96:
@@ -92,8 +92,11 @@ class Chaos:
         self._world.kill(process)
 
     def _pause(self, process: Process) -> None:
-        """Stop the process for a while, or block only its application's loop."""
-        seconds = self._chance.choice((0.1, 0.5, 1.5, 3.0, 6.0))
+        """Stop the process for a while, or block only its application's loop.
+
+        Not for long where time accounts for it: a write may have looked at the lease already.
+        """
+        seconds = self._chance.choice((0.1, 0.5, 1.5) if self._world.scenario.refuses else (0.1, 0.5, 1.5, 3.0, 6.0))
         blocked = [self._chance.choice(process.applications).name] + [process.name] * (self._chance.random() < 0.6)
         self._world.note("PAUSE", *blocked, seconds)
         for loop in blocked:

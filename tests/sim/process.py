@@ -43,7 +43,7 @@ class Process:
             WatchedControl(self),
             lambda _: self.legacy,
             lambda _: self.new,
-            Wishes(world.aim, self._blocked, self._gone, lambda: [ENTITY]),
+            Wishes(world.aim, self._blocked, self._gone, lambda: [ENTITY], lambda _: world.scenario.refuses),
             self,
             clock=world.loop.time,
         )
@@ -100,6 +100,12 @@ class Process:
         """What every call asks first: whether this process may serve legacy before it knows the phase."""
         if not handle.view().known and await self.legacy.armed():
             raise StoreDown("the phase is not known yet, and the authority may have moved")
+
+    def refuse_lapsed(self, patience: float = 0.0) -> None:
+        """In a refusing run, what every write on legacy asks before its mark and before it is sent, and every read."""
+        now = self.world.loop.time() - patience
+        if self.world.scenario.refuses and not self.node.membership.surely_live(now):
+            raise StoreDown("the lease may have lapsed")
 
     # -- what the world looks at
 

@@ -52,6 +52,7 @@ class Scenario:
         queue: how long a client may wait for a connection before it sends, at most.
         deletes: how often a write deletes; appending is 5.
         forget: the operator declares lapsed processes dead.
+        refuses: a process that cannot renew its lease refuses writes, so that it is accounted for by time.
         sleeps: all that breaks is that a process sleeps for long, and is soon declared dead.
         keyless: there are writes whose record the server chooses.
         many: there are writes of several records, some of more than are marked one by one.
@@ -77,6 +78,7 @@ class Scenario:
     queue: float = 0.003
     deletes: int = 2
     forget: bool = False
+    refuses: bool = False
     sleeps: bool = False
     keyless: bool = False
     many: bool = False
@@ -134,6 +136,7 @@ BACK = replace(
     terms=replace(TERMS, brisk=0.4),
 )
 ROUND = replace(MOVES, start=Phase.WRITE_NEW, plan=(Phase.LEGACY, Phase.WRITE_NEW), transactions=True, seconds=20.0)
+REFUSES = replace(MOVES, refuses=True, faults=0.2, gap=0.2, seconds=16.0)
 END = replace(MOVES, start=Phase.WRITE_NEW, plan=(Phase.NEW,), gap=0.1, faults=0.4, transactions=True, seconds=4.0)
 
 DIRECTED = (
@@ -160,6 +163,7 @@ DIRECTED = (
     LOOPS,
     BACK,
     ROUND,
+    REFUSES,
     END,
 )
 """Runs in which one thing happens often enough to go wrong."""
@@ -182,6 +186,7 @@ def draw(chance: random.Random, start: Phase | None = None) -> Scenario:
         slow=chance.choice((0.0, 0.02, 0.1)),
         queue=chance.choice((0.0, 0.003, 0.05)),
         forget=chance.random() < 0.3,
+        refuses=chance.random() < 0.15,
         keyless=chance.random() < 0.3,
         many=chance.random() < 0.3,
         transactions=chance.random() < 0.4,
