@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Reading, Sources
+from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Reading, Sources, slices
 from shadow_adapters.bson.pipeline.leading import Leading, leading
 from shadow_adapters.bson.pipeline.pipeline import Pipeline, compile_pipeline
 
@@ -16,4 +16,5 @@ __all__ = [
     "Sources",
     "compile_pipeline",
     "leading",
+    "slices",
 ]

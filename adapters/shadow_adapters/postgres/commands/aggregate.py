@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.bson.numbers import INT, integer
-from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading
+from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading, slices
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.count import count_matching
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
+from shadow_adapters.postgres.grouping import Grouping, compile_grouping
 from shadow_adapters.postgres.query import Query, batches, compile_query, fetch_all, key_of_filter
 from shadow_adapters.postgres.replies import Reply
 from shadow_adapters.postgres.sources import NeighbourSources
@@ -65,6 +66,7 @@ class Aggregation:
         first: what of them is a query.
         counted: how many stages counting does, the query's among them; 0 where nothing is counted.
         query: the query, compiled, behind its ``gate``.
+        grouping: the ``$group`` behind it as a statement, which may turn out to have no answer; None where it is none.
     """
 
     def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
@@ -90,14 +92,23 @@ class Aggregation:
             raise CommandFailure(
                 2, "stages behind the query are not served under a collation", unsupported="collation of a pipeline"
             )
+        self.grouping = self._compile_grouping()
+
+    def _compile_grouping(self) -> Grouping | None:
+        first = self.first
+        if self.counted or first.sort or first.skip or first.limit or first.stages == len(self.stages):
+            return None
+        spec = self.stages[first.stages].get("$group")
+        if spec is None or not self._context.disk:
+            return None
+        return compile_grouping(self._call, self.gate, self.query, spec)
 
     async def run(self) -> AsyncGenerator[Batch]:
         """The results, in batches that are not empty. To be closed (`aclosing`)."""
-        rest = self._pipeline.behind(self.counted or self.first.stages)
-        async with (
-            aclosing(self._count() if self.counted else self._find()) as source,
-            aclosing(rest.run(source, self._context)) as stream,
-        ):
+        grouped = await self._group()
+        begin = self._count() if self.counted else self._find() if grouped is None else _given(grouped)
+        rest = self._pipeline.behind(self.counted or self.first.stages + (grouped is not None))
+        async with aclosing(begin) as source, aclosing(rest.run(source, self._context)) as stream:
             async for batch in stream:
                 yield batch
 
@@ -124,6 +135,13 @@ class Aggregation:
             async for documents in stream:
                 yield documents
 
+    async def _group(self) -> list[Document] | None:
+        """The groups of a ``$group`` that SQL can compute, and was told all of."""
+        if self.grouping is None:
+            return None
+        rows = await self._call.fetch(self.gate, self.grouping.sql, self.query.args.values, writing=False)
+        return self.grouping.documents(rows)
+
     async def _count(self) -> AsyncGenerator[Batch]:
         first = self.first
         found = await count_matching(
@@ -131,6 +149,11 @@ class Aggregation:
         )
         if found:
             yield [_tally(self.stages[self.counted - 1], found)]
+
+
+async def _given(documents: list[Document]) -> AsyncGenerator[Batch]:
+    for batch in slices(documents):
+        yield batch
 
 
 def _check(command: Mapping[str, Any]) -> None:

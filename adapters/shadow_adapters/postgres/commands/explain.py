@@ -71,8 +71,12 @@ def _aggregate(call: Call, command: Mapping[str, Any]) -> tuple[Mapping[str, Any
     for stage in found.stages[found.first.stages : done]:
         part: Part = {"part": next(iter(stage)), "by": _SQL if query.condition.exact else _HERE}
         parts.append(part if query.condition.exact else part | {"why": "the matching documents are counted here"})
+    if found.grouping is not None:
+        parts.append({"part": "$group", "by": _SQL, "unless": "a value is no int32, text, boolean or null"})
+        done += 1
     for stage in found.stages[done:]:
-        parts.append({"part": next(iter(stage)), "by": _HERE, "why": "only leading stages and counting run in SQL"})
+        why = "only leading stages, counting, and groups of plain fields run in SQL"
+        parts.append({"part": next(iter(stage)), "by": _HERE, "why": why})
     return filter, query, parts
 
 

@@ -12,7 +12,7 @@ from bson.decimal128 import Decimal128
 
 from shadow_adapters.bson import keys, paths
 from shadow_adapters.postgres.compiler.resolver import FALSE, Args, Condition, Resolver
-from shadow_adapters.postgres.layouts.projection import NAN, atom
+from shadow_adapters.postgres.layouts.projection import NAN, TYPED, atom
 
 _RANGED = {
     keys.TAG_NUMBER,
@@ -66,6 +66,15 @@ class DocumentsResolver(Resolver):
 
     def exists(self, path: str, args: Args) -> Condition | None:
         return None if _positional(path) else Condition(f"t.q ? {args.add(path)}")
+
+    def atoms(self, path: str) -> str | None:
+        if "." in path or path == "_id" or path == TYPED:
+            return None
+        quoted = path.replace("'", "''")
+        return f"t.q -> '{quoted}'"
+
+    def tells(self) -> str:
+        return f"coalesce((t.q -> '{TYPED}') = 'true'::jsonb, false)"
 
     def id_order(self, descending: bool) -> str | None:
         return "t.k DESC" if descending else "t.k"

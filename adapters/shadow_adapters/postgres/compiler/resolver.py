@@ -69,6 +69,18 @@ class Resolver(ABC):
     def exists(self, path: str, args: Args) -> Condition | None:
         """The path reaches something."""
 
+    def atoms(self, path: str) -> str | None:
+        """SQL for what a field of the document itself is, as a list in jsonb; None where the layout has no such.
+
+        null: the field is missing. One number, string, boolean or null: it is that, the number an int32. More than one
+        entry: it is not told what it is. Else it is something that is no number and no string.
+        """
+        return None
+
+    def tells(self) -> str:
+        """SQL for whether a row's `atoms` tell so."""
+        raise NotImplementedError
+
     def field_order(self, sort: Mapping[str, Any]) -> FieldOrder | None:
         """The order of a sort by other fields; None where SQL cannot tell."""
         return None

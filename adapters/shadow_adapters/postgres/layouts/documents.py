@@ -27,7 +27,7 @@ from shadow_adapters.postgres.compiler.indexes import Access, Tables, choose
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
 from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, Patch, table_function
-from shadow_adapters.postgres.layouts.projection import project
+from shadow_adapters.postgres.layouts.projection import project, project_fields
 from shadow_adapters.postgres.layouts.terms import Index, bound_function
 from shadow_adapters.postgres.pool import Connection
 
@@ -143,7 +143,7 @@ class DocumentsLayout(Layout):
             return None
         numbers = ", ".join(f"${first + i}" for i in range(3))
         outcome = f"{self.set_function}({numbers}, ${first + 3}::text::jsonb, ${first + 4})"
-        return Patch("", outcome, [id, names, elements, project(fields), self.version])
+        return Patch("", outcome, [id, names, elements, project_fields(fields), self.version])
 
     # -- indexes
 

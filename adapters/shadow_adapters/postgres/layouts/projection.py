@@ -8,6 +8,10 @@ to the lesser atom. So equality and ranges on atoms may match too much, and neve
   filter. NaN has an atom of its own, and no range.
 * A string is cut at its first U+0000 (jsonb refuses it) and at 256 characters.
 * A date is its milliseconds in an object, so that it never equals a number. Any other type is its byte key, cut.
+
+So that SQL can compute with some fields too, a field of the document itself whose only atom does not tell the value and
+its type has a further, empty one: an array, any number but an int32, a string that was cut. What was projected so is
+marked by `TYPED`; a row of before is not.
 """
 
 from __future__ import annotations
@@ -24,22 +28,49 @@ from bson.int64 import Int64
 
 from shadow_adapters.bson import keys
 
+Atom = Any
+
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _LONGEST = 256
 _GREATEST = 1.7976931348623157e308
 _EXACT = 1 << 53
+_INT32 = 1 << 31
 NAN = {"$n": "nan"}
-
-Atom = Any
+TYPED = "$typed"
+"""The entry of a projection whose fields tell their types. A document's own field of this name would take its place."""
+_UNTOLD: Atom = {}
 
 
 def project(document: Mapping[str, Any]) -> str:
     """The projection of a document as JSON text. A scalar ``_id`` is left out: it has the primary key."""
+    found: dict[str, Any] = _fields(document)
+    found.setdefault(TYPED, True)
+    return _JSON.encode(found)
+
+
+def project_fields(fields: Mapping[str, Any]) -> str:
+    """What fields that are set have in a projection, which is marked or not as it was before."""
+    return _JSON.encode(_fields(fields))
+
+
+def _fields(document: Mapping[str, Any]) -> dict[str, list[Atom]]:
     found: dict[str, list[Atom]] = {}
     for name, value in document.items():
         if name != "_id" or isinstance(value, dict):
             _walk(found, name, value)
-    return _JSON.encode(found)
+            if not _told(value):
+                found[name].append(_UNTOLD)
+    return found
+
+
+def _told(value: Any) -> bool:
+    """Whether one atom tells a value and its type, or has an object's form, which tells that it does not."""
+    kind = type(value)
+    if kind is str:
+        return bool(text_atom(value) == value)
+    if kind is int:
+        return bool(-_INT32 <= value < _INT32)
+    return kind is not float and kind is not list and kind is not Int64 and kind is not Decimal128
 
 
 def _walk(found: dict[str, list[Atom]], path: str, value: Any) -> None:
