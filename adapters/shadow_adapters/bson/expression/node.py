@@ -19,7 +19,7 @@ Code = Callable[[Scope], Any]
 _NO_VARIABLES: Final[Mapping[str, Any]] = {}
 _EFFORT: Final = ""
 """The name of a scope's count of what is left to be done; no variable has an empty name."""
-_MOST: Final = 10_000_000
+_MOST: Final = 2_000_000  # a second or two
 
 
 class Expression:

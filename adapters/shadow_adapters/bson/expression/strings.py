@@ -20,7 +20,14 @@ _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _SPACE: Final = "\0 \t\n\v\f\r\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
 _TRIM: Final = Parameters({"input": 50695}, ("chars",), unknown=50694, no_object=50696)
+_LONGEST: Final = 64 * 1024 * 1024
+"""Characters that an expression may put together; MongoDB's buffers take as many bytes."""
 _REPLACE: Final = Parameters({"input": 51749, "find": 51748, "replacement": 51747}, (), unknown=51750, no_object=51751)
+
+
+def _check_length(length: int) -> None:
+    if length > _LONGEST:
+        raise CommandFailure(13548, f"BufBuilder attempted to grow() to {length} bytes, past the 64MB limit.")
 
 
 def _concat(*values: Any) -> Any:
@@ -31,6 +38,7 @@ def _concat(*values: Any) -> Any:
         if not is_text(value):
             raise CommandFailure(16702, f"$concat only supports strings, not {kind_name(value)}")
         parts.append(value)
+    _check_length(sum(map(len, parts)))
     return "".join(parts)
 
 
@@ -134,6 +142,8 @@ def _replacing(name: str, count: int) -> Operator:
                 text(value, code, f"{name} requires that '{what}' be a string")
         if nullish(input) or nullish(find) or nullish(replacement):
             return None
+        found = input.count(find) if count < 0 else 1
+        _check_length(len(input) + found * max(0, len(replacement) - len(find)))
         return str(input).replace(find, replacement, count)
 
     return by_name(call, _REPLACE)
