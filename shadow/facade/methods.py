@@ -9,7 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import ConfigurationError
 from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
-from shadow.facade.bulk import run_bulk
+from shadow.facade.bulk import run_bulk, run_careless
 from shadow.facade.like import documented_as
 from shadow.facade.seat import Seat, given
 from shadow.ops.alter import CreateIndexesOp, CreateIndexOp, DropIndexesOp, DropIndexOp, IndexInformationOp
@@ -277,5 +277,7 @@ class RoutedMethods:
             direct = seat.driver.collection.bulk_write(requests, ordered, session=session, **options)
             result: BulkWriteResult = await seat.counted(begun, direct)
             return result
+        if not seat.driver.writes_acknowledged and seat.driver.unit(session) is None:
+            return await run_careless(seat, requests, ordered, session, options)
         parts = bulk_parts(seat.driver, requests, ordered, session=session, **options)
         return await run_bulk(seat.router, parts, ordered)

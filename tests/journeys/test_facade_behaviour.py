@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import motor.motor_asyncio
 import pymongo
 import pytest
+from pymongo import DeleteMany, InsertOne, UpdateOne
+from pymongo.write_concern import WriteConcern
 
 import shadow.motor
 import shadow.pymongo
@@ -162,3 +166,29 @@ async def test_the_caller_sees_the_id_in_its_document(pair: Pair) -> None:
     await pair.facade.bulk_write([pymongo.InsertOne(in_bulk)])
     assert await pair.raw.find_one({"_id": in_bulk["_id"]}) == in_bulk
     assert list(await pair.raw.find_one({"_id": one["_id"]})) == ["_id", "a"]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_bulk_that_nobody_wants_to_hear_of_ends_at_an_error_as_the_drivers(pair: Pair, ordered: bool) -> None:
+    requests = [
+        InsertOne({"_id": "new"}),
+        InsertOne({"_id": 1}),
+        UpdateOne({"a": 1}, {"$set": {"b": 1}}),
+        DeleteMany({}),
+    ]
+    left = []
+    for collection, seen in ((pair.bare, pair.bare), (pair.facade, pair.raw)):
+        careless = collection.with_options(write_concern=WriteConcern(w=0))
+        assert not (await careless.bulk_write(list(requests), ordered=ordered)).acknowledged
+        await asyncio.sleep(0.3)  # there is no other way to know that the server has done with it
+        left.append(await seen.distinct("_id"))
+    assert left[0] == left[1] and bool(left[0]) is ordered
+
+
+@pytest.mark.parametrize("refused", [{"collation": {"locale": "en"}}, {"array_filters": [{"i": 1}]}])
+async def test_an_unacknowledged_bulk_is_refused_as_by_the_driver(pair: Pair, refused: dict[str, Any]) -> None:
+    options = {"write_concern": WriteConcern(w=0)}
+    requests = [UpdateOne({"_id": 1}, {"$set": {"a.$[i]": 1}}, **refused)]
+    careless = [each.with_options(**options) for each in (pair.bare, pair.facade)]
+    found = [await outcome(partial(each.bulk_write, list(requests))) for each in careless]
+    assert found[0] == found[1] and found[0][0] == "ConfigurationError"
