@@ -139,7 +139,7 @@ def test_no_element_found(filter: dict[str, Any], code: int) -> None:
 
 def test_an_element_of_a_longer_array() -> None:
     with pytest.raises(CommandFailure) as caught:
-        compile_projection({"a.$": 1}, {"a": {"$exists": True}, "b": 5}).apply({"_id": 1, "a": [1], "b": [4, 5]})
+        compile_projection({"a.$": 1}, {"a": {"$size": 1}, "b": 5}).apply({"_id": 1, "a": [1], "b": [4, 5]})
     assert caught.value.code == 51247
 
 

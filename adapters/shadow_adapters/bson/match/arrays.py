@@ -57,12 +57,14 @@ def elem_match(argument: Any, parser: Parser) -> Leaf:
     """``$elemMatch``: one element satisfies the whole condition; its operators, or a filter of documents."""
     if not isinstance(argument, Mapping):
         raise CommandFailure(2, "$elemMatch needs an Object")
-    first = next(iter(argument), "")
-    if first.startswith("$") and first not in _OF_DOCUMENTS:
-        holds = parser.field(argument).on()
-    else:
-        holds = _document_holds(parser.filter(argument))
+    holds = parser.field(argument).on() if of_values(argument) else _document_holds(parser.filter(argument))
     return Leaf(lambda value: isinstance(value, list) and any(map(holds, value)), into_arrays=False, element=holds)
+
+
+def of_values(argument: Mapping[str, Any]) -> bool:
+    """Whether ``$elemMatch`` has operators for any element, and not a filter of documents."""
+    first = next(iter(argument), "")
+    return first.startswith("$") and first not in _OF_DOCUMENTS
 
 
 def _document_holds(matches: Predicate) -> Predicate:
