@@ -72,6 +72,12 @@ async def test_counting_and_distinct_values(store: Store) -> None:
     counting = [{"$match": {"name": "ANNA"}}, {"$group": {"_id": 1, "n": {"$sum": 1}}}]
     counted = await reply({"aggregate": ENTITY, "pipeline": counting, "cursor": {}})
     assert counted["cursor"]["firstBatch"] == [{"_id": 1, "n": 2}]
+    shaped = [{"$match": {"tags": "X"}}, {"$sort": {"name": -1}}, {"$project": {"name": 1}}, {"$limit": 1}]
+    found = await reply({"aggregate": ENTITY, "pipeline": shaped, "cursor": {}})
+    assert found["cursor"]["firstBatch"] == [{"_id": "D", "name": "Zoë"}]
+    for refused in ({"$sort": {"tags": 1}}, {"$match": {"tags": "X"}}, {"$set": {"x": {"$eq": ["$name", "ANNA"]}}}):
+        again = await reply({"aggregate": ENTITY, "pipeline": [{"$unwind": "$tags"}, refused], "cursor": {}})
+        assert again["unsupported"] == "collation of a pipeline"
     grouped = await reply({"aggregate": ENTITY, "pipeline": [{"$group": {"_id": "$name"}}], "cursor": {}})
     assert grouped["unsupported"] == "collation of a pipeline"
     assert [value.lower() for value in (await reply({"distinct": ENTITY, "key": "tags"}))["values"]] == ["x", "y", "z"]

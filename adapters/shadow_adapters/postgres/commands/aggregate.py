@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE
+from shadow_adapters.bson.expression.collated import compares
 from shadow_adapters.bson.numbers import INT, integer
 from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading, slices
 from shadow_adapters.failures import CommandFailure
@@ -26,6 +27,21 @@ from shadow_adapters.postgres.sources import NeighbourSources
 _SERVED: Final = frozenset(("aggregate", "pipeline", "cursor", "let", "collation", "allowDiskUse"))
 _REFUSED: Final = frozenset(("explain", "bypassDocumentValidation", "exchange", "encryptionInformation"))
 _CURSOR: Final = frozenset(("batchSize",))
+_COMPARING_NOTHING: Final = frozenset(
+    (
+        "$addFields",
+        "$count",
+        "$limit",
+        "$project",
+        "$replaceRoot",
+        "$replaceWith",
+        "$set",
+        "$skip",
+        "$unset",
+        "$unwind",
+    )
+)
+"""Stages that compare nothing, if their expressions do not."""
 _FEW: Final = 1000
 """As many documents are fetched at once; for more a cursor is worth its transaction."""
 
@@ -88,9 +104,10 @@ class Aggregation:
             self.first = Leading(self.first.filter, stages=_matches(self.stages))
             self.query = self._compile()
         self.counted = _counted(self.stages, self.first)
-        if self._collation is not SIMPLE and (self.counted or self.first.stages) < len(self.stages):
+        rest = self.stages[self.counted or self.first.stages :]
+        if self._collation is not SIMPLE and any(map(_may_compare, rest)):
             raise CommandFailure(
-                2, "stages behind the query are not served under a collation", unsupported="collation of a pipeline"
+                2, "comparing behind the query is not served under a collation", unsupported="collation of a pipeline"
             )
         self.grouping = self._compile_grouping()
 
@@ -167,6 +184,12 @@ def _check(command: Mapping[str, Any]) -> None:
     options = document(command, "cursor")
     check_fields(options, "cursor", _CURSOR, frozenset())
     whole_number(options, "batchSize")
+
+
+def _may_compare(stage: Mapping[str, Any]) -> bool:
+    """Whether what a stage does may depend on how texts compare."""
+    ((name, spec),) = stage.items()
+    return name not in _COMPARING_NOTHING or compares(spec)
 
 
 def _matches(stages: Sequence[Mapping[str, Any]]) -> int:
