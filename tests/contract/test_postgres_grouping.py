@@ -152,6 +152,18 @@ async def test_other_groups_are_made_here(store: Store, spec: Document) -> None:
     assert await groups(store, spec) == await expected(made, spec)
 
 
+async def test_no_document_claims_to_be_told(store: Store) -> None:
+    made: list[Document] = [{"_id": 1, "a": 1, "$typed": 2}, {"_id": 2, "a": 1}]
+    await filled(store, made)
+    await store.conn.execute("""UPDATE shadow_documents.things SET q = '{"a": [7]}' WHERE k = $1""", keys.encode(2))
+    assert await groups(store, SPECS[0]) == await expected(made, SPECS[0])
+    literal = {"$setField": {"field": {"$literal": "$typed"}, "input": "$$ROOT", "value": 5}}
+    await store.run({"update": ENTITY, "updates": [{"q": {"_id": 2}, "u": [{"$replaceWith": literal}]}]})
+    made[1]["$typed"] = 5
+    assert await groups(store, SPECS[0]) == await expected(made, SPECS[0])
+    assert len(await statements_of(store, [{"$group": SPECS[0]}])) == 1
+
+
 async def test_a_filter_a_fence_and_what_follows(store: Store) -> None:
     made = documents_of([(1, 2), (1, 3), (2, 3), ("x", 4)])
     await filled(store, made)

@@ -55,18 +55,25 @@ class _Output:
     take: Callable[[Any, Sequence[Any], int], None]  # state, columns, number of documents
 
 
-def _is_number(name: str) -> str:
-    return f"{name} -> 1 IS NULL AND jsonb_typeof({name} -> 0) = 'number'"
+def _number(name: str) -> str:
+    told = f"typed AND {name} -> 1 IS NULL AND jsonb_typeof({name} -> 0) = 'number'"
+    return f"CASE WHEN {told} THEN ({name} -> 0)::int END"
 
 
-def _total(name: str, state: Callable[[], Sum]) -> _Output:
-    number = f"CASE WHEN typed AND {_is_number(name)} THEN ({name} -> 0)::int END"
-
+def _sum(name: str) -> _Output:
     def take(total: Sum, columns: Sequence[Any], _: int) -> None:
         total.whole += int(columns[0] or 0)
-        total.count += columns[1]
 
-    return _Output((f"sum({number})", f"count({number})"), f"{name} -> 1 IS NULL", state, take)
+    return _Output((f"sum({_number(name)})",), f"{name} -> 1 IS NULL", Sum, take)
+
+
+def _average(name: str) -> _Output:
+    def take(average: Average, columns: Sequence[Any], _: int) -> None:
+        average.whole += int(columns[0] or 0)
+        average.count += columns[1]
+
+    columns = (f"sum({_number(name)})", f"count({_number(name)})")
+    return _Output(columns, f"{name} -> 1 IS NULL", Average, take)
 
 
 def _constant(number: int) -> _Output:
@@ -103,7 +110,7 @@ def _output(accumulator: Mapping[str, Any], fields: _Fields) -> _Output | None:
     if name is None:
         return None
     if function in ("$sum", "$avg"):
-        return _total(name, Sum if function == "$sum" else Average)
+        return _sum(name) if function == "$sum" else _average(name)
     return _extreme(name, greatest=function == "$max")
 
 

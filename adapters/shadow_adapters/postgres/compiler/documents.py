@@ -74,7 +74,7 @@ class DocumentsResolver(Resolver):
         return f"t.q -> '{quoted}'"
 
     def tells(self) -> str:
-        return f"coalesce((t.q -> '{TYPED}') = 'true'::jsonb, false)"
+        return f"t.q ? '{TYPED}'"
 
     def id_order(self, descending: bool) -> str | None:
         return "t.k DESC" if descending else "t.k"

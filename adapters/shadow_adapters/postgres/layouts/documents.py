@@ -27,7 +27,7 @@ from shadow_adapters.postgres.compiler.indexes import Access, Tables, choose
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
 from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, Patch, table_function
-from shadow_adapters.postgres.layouts.projection import project, project_fields
+from shadow_adapters.postgres.layouts.projection import TYPED, project, project_fields
 from shadow_adapters.postgres.layouts.terms import Index, bound_function
 from shadow_adapters.postgres.pool import Connection
 
@@ -135,7 +135,7 @@ class DocumentsLayout(Layout):
         return [ScanPart("true", "t.k", () if after is None else (after,))]
 
     def patch(self, id: bytes, fields: Mapping[str, Any], first: int) -> Patch | None:
-        if any(index.depends_on(fields) for index in self.indexes):
+        if TYPED in fields or any(index.depends_on(fields) for index in self.indexes):
             return None
         names = [name.encode() for name in fields]
         elements = [encode({name: value})[4:-1] for name, value in fields.items()]

@@ -37,7 +37,7 @@ _EXACT = 1 << 53
 _INT32 = 1 << 31
 NAN = {"$n": "nan"}
 TYPED = "$typed"
-"""The entry of a projection whose fields tell their types. A document's own field of this name would take its place."""
+"""The entry of a projection whose fields tell their types; a field of this name is never set by itself."""
 _UNTOLD: Atom = {}
 
 
