@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shadow.ops.base import WriteOp
+from shadow.ops.replies import driver_error
 from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate, Spent, Write
@@ -17,7 +18,7 @@ from shadow.router.mirroring import mirror_once
 from shadow.router.reading import Answered, on_new
 from shadow.router.rehearsing import rehearsal
 from shadow.runtime.loops import Loop, LoopEntity
-from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown
+from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown, StoreDown
 from shadow_adapters.mongo.outcomes import Outcome, outcome_of
 from shadow_flags.phases import Store
 
@@ -121,10 +122,11 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
         raise driver_exception(error) from error
     try:
         if view.authority is Store.NEW:
-            raise NotImplementedError(
+            text = (
                 f"{name} is not served by PostgreSQL yet, and {here.entity.name} is in phase {view.phase}: "
                 "step back to read_new, or use a served method"
             )
+            raise driver_error(CommandFailure(115, text, unsupported=name))
         if writes:
             lapsing.refuse_write(here)
         if writes and view.marks:

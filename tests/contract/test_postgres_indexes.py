@@ -169,6 +169,11 @@ async def test_what_indexes_are_not_served_is_said(store: Store) -> None:
         assert (await store.run({"createIndexes": ENTITY, "indexes": [spec]}))["code"] == 67
 
 
+@pytest.mark.parametrize(("partial", "code"), [(5, 14), ({"a": {"$asdasd": 3}}, 2), ({"$and": 5}, 2)])
+async def test_a_filter_of_an_index_that_is_none_is_refused(store: Store, partial: Any, code: int) -> None:
+    assert (await store.run(index("a", partialFilterExpression=partial)))["code"] == code
+
+
 async def test_a_partial_index_is_unique_among_its_documents(store: Store) -> None:
     await store.run(index("a", partialFilterExpression={"live": True}))
     await store.insert({"_id": 1, "a": 1, "live": True}, {"_id": 2, "a": 1}, {"_id": 3, "a": 1})

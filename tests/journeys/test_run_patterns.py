@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from pymongo import DeleteMany, MongoClient
+from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from shadow import runtime
@@ -106,6 +107,26 @@ async def test_a_session_that_is_bound_concerns_nothing_of_shadows_own(fleet: Fl
         await client["app"]["things"].insert_one({"_id": 1})
         await client.drop_database("app")
         assert await client["app"]["things"].find_one({}) is None
+
+
+async def test_what_new_does_not_serve_is_refused_in_the_drivers_words(
+    tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str
+) -> None:
+    made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
+    made.want("new")
+    conn = await asyncpg.connect(postgres_dsn)
+    await apply(load(made.path), conn)
+    await conn.execute("INSERT INTO shadow.entity (entity, phase) VALUES ('all.app.things', 'new')")
+    await conn.execute("SELECT shadow.admit('all.app.things')")
+    await conn.close()
+    runtime.install(load(made.path))
+    try:
+        async with AsyncMongoClient(made.mongo) as client:
+            with pytest.raises(OperationFailure, match="find_raw_batches is not served") as refused:
+                await anext(client["app"]["things"].find_raw_batches())
+        assert refused.value.code == 115
+    finally:
+        runtime.uninstall()
 
 
 async def test_a_collection_that_appears_is_in_its_phase_from_its_first_call_on(

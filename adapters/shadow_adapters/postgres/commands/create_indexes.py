@@ -92,6 +92,8 @@ def _check(spec: Mapping[str, Any]) -> None:
             kind = direction if isinstance(direction, str) else path
             raise CommandFailure(67, f"index type {kind} is not served", unsupported=f"index {kind}")
     check_fields(spec, "createIndexes.indexes", _INDEX, _REFUSED)
+    if not isinstance(spec.get("partialFilterExpression", {}), Mapping):
+        raise CommandFailure(14, "The field 'partialFilterExpression' must be an object")
     if "expireAfterSeconds" in spec:
         seconds = spec["expireAfterSeconds"]
         if not is_number(seconds) or seconds < 0:
