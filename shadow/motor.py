@@ -10,6 +10,7 @@ from shadow.facade.motor_client import AsyncIOMotorClient, AsyncIOMotorClientSes
 from shadow.facade.motor_collection import AsyncIOMotorCollection
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream, AsyncIOMotorCursor
 from shadow.facade.motor_database import AsyncIOMotorDatabase
+from shadow.facade.motor_gridfs import AsyncIOMotorGridFSBucket
 
 __all__ = [
     "AsyncIOMotorChangeStream",
@@ -18,4 +19,5 @@ __all__ = [
     "AsyncIOMotorCollection",
     "AsyncIOMotorCursor",
     "AsyncIOMotorDatabase",
+    "AsyncIOMotorGridFSBucket",
 ]

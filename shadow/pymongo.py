@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from shadow.facade.gridfs_cursor import put_in_place
 from shadow.facade.pymongo_client import AsyncClientSession, AsyncMongoClient
 from shadow.facade.pymongo_collection import AsyncCollection
 from shadow.facade.pymongo_cursor import AsyncCursor, AsyncRawBatchCursor
@@ -29,3 +30,5 @@ __all__ = [
     "MongoClient",
     "RawBatchCursor",
 ]
+
+put_in_place()

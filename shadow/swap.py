@@ -21,6 +21,7 @@ _TABLE = (
     ("motor.motor_asyncio", "AsyncIOMotorCollection", "shadow.motor", ()),
     ("motor.motor_asyncio", "AsyncIOMotorCursor", "shadow.motor", ()),
     ("motor.motor_asyncio", "AsyncIOMotorChangeStream", "shadow.motor", ()),
+    ("motor.motor_asyncio", "AsyncIOMotorGridFSBucket", "shadow.motor", ()),
     ("pymongo.asynchronous.mongo_client", "AsyncMongoClient", "shadow.pymongo", ("pymongo",)),
     ("pymongo.asynchronous.client_session", "AsyncClientSession", "shadow.pymongo", ()),
     ("pymongo.asynchronous.database", "AsyncDatabase", "shadow.pymongo", ()),

@@ -69,6 +69,11 @@ class Settings(Section):
         named = [entity.legacy.mongo for entity in self.entities.values() if entity.legacy.mongo is not None]
         return any(patterns.has_database(pattern, database) for pattern in named)
 
+    def has_below(self, database: str, collection: str) -> bool:
+        """Whether collections are configured whose names begin with this one's and a dot (`fs.files`, `fs`)."""
+        named = [entity.legacy.mongo for entity in self.entities.values() if entity.legacy.mongo is not None]
+        return any(patterns.meet(pattern, f"{database}.{collection}.*") for pattern in named)
+
     def entity_named(self, name: str) -> EntitySettings | None:
         """The entity of a name: a configured one (a pattern is itself), or that of a pattern's collection."""
         if name in self.entities:

@@ -65,6 +65,9 @@ class Binding(Protocol):
     def router(self, database: str, collection: str) -> Router | None:
         """The collection's router, the same for the client's whole life; None if it is not configured."""
 
+    def below(self, database: str, collection: str) -> bool:
+        """Whether collections below this one (``fs.files`` below ``fs``) are configured."""
+
     async def collections(self, database: str) -> list[str]:
         """The names of the collections of a database, as far as any of them may be configured."""
 

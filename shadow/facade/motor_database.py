@@ -28,6 +28,12 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
             return None  # the driver refuses it
         return self._client._shadow_binding.router(self.delegate.name, name)
 
+    def _shadow_own(self, name: Any) -> bool:
+        """Whether a collection is a façade's: a configured one, or one that leads to such (`fs` to `fs.files`)."""
+        if self._shadow_router(name) is not None:
+            return True
+        return isinstance(name, str) and self._client._shadow_binding.below(self.delegate.name, name)
+
     @cached_property
     def _shadow_collections(self) -> dict[str, AsyncIOMotorCollection]:
         return {}
@@ -36,14 +42,14 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         known = self._shadow_collections.get(name)
         if known is not None:
             return known
-        if self._shadow_router(name) is None:
+        if not self._shadow_own(name):
             return super().__getitem__(name)
         made = self._shadow_collections[name] = AsyncIOMotorCollection(self, name)
         return made
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""
-        if obj.__class__ is Collection and self._shadow_router(obj.name) is not None:
+        if obj.__class__ is Collection and self._shadow_own(obj.name):
             return AsyncIOMotorCollection(self, obj.name, _delegate=obj)
         return super().wrap(obj)
 

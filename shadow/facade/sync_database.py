@@ -37,6 +37,12 @@ class Database(DriverDatabase[D]):
             return None  # the driver refuses it
         return self._client._shadow_binding.router(self._name, name)
 
+    def _shadow_own(self, name: Any) -> bool:
+        """Whether a collection is a façade's: a configured one, or one that leads to such (`fs` to `fs.files`)."""
+        if self._shadow_router(name) is not None:
+            return True
+        return isinstance(name, str) and self._client._shadow_binding.below(self._name, name)
+
     @cached_property
     def _shadow_collections(self) -> dict[str, Collection[D]]:
         return {}
@@ -52,7 +58,7 @@ class Database(DriverDatabase[D]):
 
     @like(DriverDatabase.get_collection)
     def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        if self._shadow_router(name) is None:
+        if not self._shadow_own(name):
             return super().get_collection(name, *args, **kwargs)
         return Collection(self, name, False, *args, **kwargs)
 

@@ -167,6 +167,7 @@ class Binding:
 
     def __init__(self) -> None:
         self._routers: dict[tuple[str, str], Router | None] = {}
+        self._below: dict[tuple[str, str], bool] = {}
 
     def router(self, database: str, collection: str) -> Router | None:
         """The collection's router, None if it is not configured."""
@@ -174,6 +175,13 @@ class Binding:
         if where not in self._routers:
             self._routers.setdefault(where, current().router(database, collection))  # as another thread may, now
         return self._routers[where]
+
+    def below(self, database: str, collection: str) -> bool:
+        """Whether collections below this one are configured."""
+        where = (database, collection)
+        if where not in self._below:
+            self._below[where] = current().settings.has_below(database, collection)
+        return self._below[where]
 
     async def collections(self, database: str) -> list[str]:
         """The names of the collections of a database that has configured ones; none where it has not.

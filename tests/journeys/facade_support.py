@@ -117,6 +117,9 @@ class FakeBinding:
     def router(self, database: str, collection: str) -> Any:
         return self.routed if collection.startswith("routed") else None
 
+    def below(self, database: str, collection: str) -> bool:
+        return collection == "leads"
+
     async def collections(self, database: str) -> list[str]:
         found = plain_database(self.client, database).list_collection_names()
         names: list[str] = await found if hasattr(found, "__await__") else found

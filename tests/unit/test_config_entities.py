@@ -111,5 +111,11 @@ def test_an_entity_is_found_by_its_name() -> None:
     assert found.entity_named("every.admin.x") is None and found.entity_named("other.app.x") is None
 
 
+def test_what_is_below_a_collection_is_known_before_it_is_there() -> None:
+    found = settings(files={"legacy": {"mongo": "app.fs.files"}}, logs={"legacy": {"mongo": "tenant_*.log.*"}})
+    assert found.has_below("app", "fs") and found.has_below("tenant_1", "log") and found.has_below("tenant_1", "log.a")
+    assert not found.has_below("app", "f") and not found.has_below("app", "fs.files") and not found.has_below("x", "fs")
+
+
 def test_a_pattern_leaves_shadows_own_alone() -> None:
     assert settings(every={"legacy": {"mongo": "*"}}).entity_for("app", "shadow_armed") is None

@@ -40,6 +40,7 @@ CLASSES = [
     (shadow.motor.AsyncIOMotorClient, motor_asyncio.AsyncIOMotorClient),
     (shadow.motor.AsyncIOMotorDatabase, motor_asyncio.AsyncIOMotorDatabase),
     (shadow.motor.AsyncIOMotorCursor, motor_asyncio.AsyncIOMotorCursor),
+    (shadow.motor.AsyncIOMotorGridFSBucket, motor_asyncio.AsyncIOMotorGridFSBucket),
     (shadow.motor.AsyncIOMotorChangeStream, motor_asyncio.AsyncIOMotorChangeStream),
     (shadow.motor.AsyncIOMotorClientSession, motor_asyncio.AsyncIOMotorClientSession),
 ]
