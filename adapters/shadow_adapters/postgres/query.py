@@ -103,16 +103,17 @@ def compile_query(
     if len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS and not skip:
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
     matcher = compile_filter(filter, variables)
-    condition = where(filter, call.layout.resolver, args)
     key, order = (compile_sort(sort), _order(call, sort)) if sort else (None, None)
-    access = call.layout.access(filter, sort if order is None else None, args)
     fields = call.layout.resolver.field_order(sort) if sort and order is None else None
-    if access is not None:
-        fields = access.order or fields
-        if access.condition is not None:
-            condition = Condition(f"{access.condition.sql} AND ({condition.sql})", condition.exact)
-    index = access.name if access is not None else None
-    return Query(condition, args, matcher, key, order, skip, limit, fields=fields, index=index)
+    access = call.layout.access(filter, sort if order is None else None, args)
+    if access is None:
+        condition = where(filter, call.layout.resolver, args)
+        return Query(condition, args, matcher, key, order, skip, limit, fields=fields)
+    condition = Condition(where(access.rest, call.layout.resolver, args).sql, exact=not filter)
+    if access.condition is not None:
+        condition = Condition(f"{access.condition.sql} AND ({condition.sql})")
+    fields = access.order or fields
+    return Query(condition, args, matcher, key, order, skip, limit, fields=fields, index=access.name)
 
 
 def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
@@ -196,7 +197,7 @@ async def _probe_ordered(call: Call, gate: Gate, query: Query, sort: SortKey) ->
     """`_probe` for an order that misplaces some rows: those are all fetched, and put in their places here."""
     assert query.fields is not None
     wanted = query.skip + query.limit
-    size = 2 * wanted + _PROBE
+    size = wanted + _PROBE // 4 if query.index is not None else 2 * wanted + _PROBE
     args = Args(*query.args.values)
     sql = select_ordered_sql(call, gate, query.condition, query.fields, f"{args.add(size)}::bigint")
     rows = found(await call.fetch(gate, sql, args.values, writing=False))
@@ -206,8 +207,9 @@ async def _probe_ordered(call: Call, gate: Gate, query: Query, sort: SortKey) ->
     first = _matching(call, query, [row for row in placed if row.id not in misplaced])
     if len(odd) == size or (len(placed) == size and len(first) < wanted):
         return None
-    every = first + _matching(call, query, odd)
-    return sorted(every, key=lambda match: sort(match[1]))[query.skip : wanted]
+    if odd:
+        first = sorted(first + _matching(call, query, odd), key=lambda match: sort(match[1]))
+    return first[query.skip : wanted]
 
 
 def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:

@@ -10,7 +10,7 @@ An index gives an order where the sort goes on behind its equalities in the inde
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, NamedTuple
@@ -53,11 +53,15 @@ class Bound(NamedTuple):
 
 
 class Access(NamedTuple):
-    """How an index (its name) serves a query: ``condition`` narrows it, or ``order`` gives its sort and narrows it."""
+    """How an index (its name) serves a query: ``condition`` narrows it, or ``order`` gives its sort and narrows it.
+
+    ``rest``: the filter without the clauses that this makes good use of, about which SQL need not be asked again.
+    """
 
     name: str
     condition: Condition | None
     order: FieldOrder | None
+    rest: Mapping[str, Any]
 
 
 class Tables(NamedTuple):
@@ -118,7 +122,8 @@ def choose(
     uses = [_Use.of(index, limits, sort) for index in indexes if _has_all(index, clauses)]
     best = max(uses, key=lambda use: use.score, default=None)
     if best is not None and any(best.score):
-        return best.access(tables, args)
+        rest = [{name: value} for name, value in clauses if not (name in best.paths and _is_said(value))]
+        return best.access(tables, args, rest={"$and": rest} if rest else {})
     return _of_branches(indexes, clauses, tables, args)
 
 
@@ -133,7 +138,7 @@ def _of_branches(
             conditions = [access.condition.sql for access in found if access is not None and access.condition]
             if len(conditions) == len(branches):
                 names = ", ".join(dict.fromkeys(access.name for access in found if access is not None))
-                return Access(names, Condition("(" + " OR ".join(conditions) + ")"), None)
+                return Access(names, Condition("(" + " OR ".join(conditions) + ")"), None, dict(clauses))
             del args.values[mark:]
     return None
 
@@ -181,16 +186,21 @@ class _Use:
         """The better, the greater: equalities, then a range, then an order. Of no use without any."""
         return len(self.equal), self.range is not None, self.backward is not None
 
-    def access(self, tables: Tables, args: Args) -> Access:
+    @property
+    def paths(self) -> Collection[str]:
+        """The fields whose conditions it makes use of."""
+        return list(self.index.key)[: len(self.equal) + (self.range is not None)]
+
+    def access(self, tables: Tables, args: Args, rest: Mapping[str, Any]) -> Access:
         """The SQL."""
         bounds = _Bounds(self.index, tables, args)
         sole = [bounds.within(SOLE, _joined(values, self.range)) for values in product(*self.equal)]
         odd = [bounds.within(ODD, span) for span in self.odd] or [bounds.within(ODD, Span(b"", b""))]
         if self.backward is None:
-            return Access(self.index.name, Condition(_rows_of(tables, [*sole, *odd])), None)
+            return Access(self.index.name, Condition(_rows_of(tables, [*sole, *odd])), None, rest)
         source = f"{tables.terms} AS e JOIN {tables.rows} AS t ON t.k = e.k AND {sole[0]}"
         order = FieldOrder("e.ik DESC" if self.backward else "e.ik", _rows_of(tables, odd), source)
-        return Access(self.index.name, None, order)
+        return Access(self.index.name, None, order, rest)
 
 
 def _rows_of(tables: Tables, terms: Sequence[str]) -> str:
@@ -269,6 +279,15 @@ def _facts(clauses: Sequence[tuple[str, Any]] | Iterator[tuple[str, Any]]) -> It
             yield name, operator, keys.encode(operand)
             if operator in ("$eq", *RANGES) and not isinstance(operand, NOT_SCALAR):
                 yield name, "$exists", keys.encode(True)
+
+
+def _is_said(value: Any) -> bool:
+    """Whether a condition is one of those that an index makes use of."""
+    operators = value if is_condition(value) else {"$eq": value}
+    return all(
+        (name in ("$eq", *RANGES) and not isinstance(operand, NOT_SCALAR)) or name == "$in"
+        for name, operand in operators.items()
+    )
 
 
 def _limits(clauses: Sequence[tuple[str, Any]]) -> dict[str, _Limits]:
