@@ -11,6 +11,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 from shadow.facade.forward import pass_on, session_in
+from shadow.ops.pipelines import collections_read
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -68,6 +69,17 @@ def reach_of_bulk(models: Iterable[Any]) -> Reach:
     """What a client's ``bulk_write`` reaches; the driver refuses a model without a namespace."""
     namespaces = dict.fromkeys(str(getattr(model, "_namespace", "")) for model in models)
     return Reach("bulk_write", (), tuple((name.partition(".")[0], name.partition(".")[2]) for name in namespaces))
+
+
+def reach_of_watch(database: str, collections: Iterable[str]) -> Reach:
+    """What a change stream of a whole database reaches: all of its collections."""
+    return Reach("watch", tuple((database, collection) for collection in collections))
+
+
+def reach_of_aggregate(database: str, pipeline: Any) -> Reach:
+    """What an aggregation of a database, which begins with no collection, reaches."""
+    read = tuple((database, collection) for collection in collections_read(pipeline))
+    return Reach("aggregate", read, written_by(database, pipeline))
 
 
 def aggregated(method: M) -> M:

@@ -19,6 +19,7 @@ from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
+from shadow.facade.motor_cursor import AsyncIOMotorChangeStream
 from shadow.facade.motor_database import AsyncIOMotorDatabase
 
 
@@ -92,6 +93,18 @@ class AsyncIOMotorClient(DriverClient[Any]):
         dropped = await self._shadow_binding.collections(name)
         reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
         return await pass_through(self, reach, on_legacy, session)
+
+    @like(DriverClient.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
+        target: Any = self
+        stream: Any = super().watch(*args, **kwargs)
+        return AsyncIOMotorChangeStream(target, **stream._kwargs)
+
+    async def _shadow_watch(self, legacy: Any) -> bool:
+        binding, names = self._shadow_binding, await self.list_database_names()
+        watched = tuple([(name, each) for name in names for each in await binding.collections(name)])
+        await pass_through(self, Reach("watch", watched), legacy, None)
+        return True
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""

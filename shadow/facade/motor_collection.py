@@ -89,6 +89,13 @@ class AsyncIOMotorCollection(DriverCollection[Any]):
         target: Any = self
         return AsyncIOMotorChangeStream(target, **super().watch(*args, **kwargs)._kwargs)
 
+    async def _shadow_watch(self, legacy: Any) -> bool:
+        """Open a change stream, counted; False where the driver may open it by itself."""
+        if self._seat.router.quiet:
+            return False
+        await self._seat.router.other("watch", False, legacy)
+        return True
+
     # fmt: off
     bulk_write = future(RoutedMethods.bulk_write,                   DriverCollection.bulk_write, True)
     count_documents = future(RoutedMethods.count_documents,         DriverCollection.count_documents, False)

@@ -115,7 +115,7 @@ class AsyncIOMotorRawBatchCursor(DriverRawBatchCursor):  # type: ignore[misc]
 
 
 class AsyncIOMotorChangeStream(DriverChangeStream[Any]):
-    """Motor's change stream of a collection, counted as not served by new."""
+    """Motor's change stream of a collection, a database or a client, counted as not served by new."""
 
     _target: Any
     _framework: Any
@@ -123,11 +123,7 @@ class AsyncIOMotorChangeStream(DriverChangeStream[Any]):
     _counted = False
 
     async def _opened(self) -> None:
-        seat: Seat = self._target._seat
-        if self._counted or seat.router.quiet:
-            return
-        self._counted = True
-        await seat.router.other("watch", False, self._open)
+        self._counted = self._counted or await self._target._shadow_watch(self._open)
 
     async def _open(self) -> None:
         await self._framework.run_on_executor(self.get_io_loop(), self._lazy_init)

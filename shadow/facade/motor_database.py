@@ -13,11 +13,12 @@ from pymongo.command_cursor import CommandCursor
 
 from shadow.facade import altering
 from shadow.facade.commands import run_command
-from shadow.facade.elsewhere import Reach, pass_through
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_aggregate, reach_of_watch
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
 from shadow.facade.motor_collection import AsyncIOMotorCollection
+from shadow.facade.motor_cursor import AsyncIOMotorChangeStream
 
 
 class AsyncIOMotorDatabase(DriverDatabase[Any]):
@@ -77,6 +78,23 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         # The arguments in front of find_one's own
         options = dict(zip(("session", "comment"), args, strict=False)) | kwargs
         return collection.find_one({"_id": dbref.id}, **options)
+
+    def _async_aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        hidden: Any = super()
+        legacy = partial(hidden._async_aggregate, pipeline, *args, **kwargs)
+        reach = reach_of_aggregate(self.name, pipeline)
+        return start(self.get_io_loop(), pass_through(self._client, reach, legacy, session_in(args, kwargs)))
+
+    @like(DriverDatabase.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:
+        target: Any = self
+        stream: Any = super().watch(*args, **kwargs)
+        return AsyncIOMotorChangeStream(target, **stream._kwargs)
+
+    async def _shadow_watch(self, legacy: Any) -> bool:
+        names = await self._client._shadow_binding.collections(self.name)
+        await pass_through(self._client, reach_of_watch(self.name, names), legacy, None)
+        return True
 
     @like(DriverDatabase.validate_collection)
     def validate_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:

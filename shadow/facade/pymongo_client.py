@@ -81,6 +81,13 @@ class AsyncMongoClient(DriverClient[D]):
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
         await pass_through(self, reach, on_legacy, session_in(args, kwargs))
 
+    @like(DriverClient.watch)
+    async def watch(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(super().watch, *args, **kwargs)
+        binding, names = self._shadow_binding, await self.list_database_names()
+        watched = tuple([(name, each) for name in names for each in await binding.collections(name)])
+        return await pass_through(self, Reach("watch", watched), legacy, session_in(args, kwargs))
+
     @like(DriverClient.start_session)
     def start_session(self, *args: Any, **kwargs: Any) -> AsyncClientSession:
         session = super().start_session(*args, **kwargs)

@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase as DriverDatabase
 
 from shadow.facade.altering import create, created, drop
 from shadow.facade.commands import run_command
+from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
@@ -75,6 +76,18 @@ class AsyncDatabase(DriverDatabase[D]):
 
     def _shadow_cursor(self, session: Any, reply: Any) -> AsyncCommandCursor[Any]:
         return AsyncCommandCursor(self.get_collection("$cmd"), reply["cursor"], None, session=session)
+
+    @like(DriverDatabase.aggregate)
+    async def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(super().aggregate, pipeline, *args, **kwargs)
+        reach = reach_of_aggregate(self._name, pipeline)
+        return await pass_through(self._client, reach, legacy, session_in(args, kwargs))
+
+    @like(DriverDatabase.watch)
+    async def watch(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(super().watch, *args, **kwargs)
+        reach = reach_of_watch(self._name, await self._client._shadow_binding.collections(self._name))
+        return await pass_through(self._client, reach, legacy, session_in(args, kwargs))
 
     @like(DriverDatabase.drop_collection)
     async def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

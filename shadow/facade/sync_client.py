@@ -96,6 +96,13 @@ class MongoClient(DriverClient[D]):
         on_legacy = as_awaited(partial(super().drop_database, name_or_database, *args, **kwargs))
         at_once(pass_through(self, reach, on_legacy, session_in(args, kwargs)))
 
+    @like(DriverClient.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = as_awaited(partial(super().watch, *args, **kwargs))
+        binding, names = self._shadow_binding, self.list_database_names()
+        watched = tuple((name, each) for name in names for each in portal().run(binding.collections(name)))
+        return at_once(pass_through(self, Reach("watch", watched), legacy, session_in(args, kwargs)))
+
     @like(DriverClient.start_session)
     def start_session(self, *args: Any, **kwargs: Any) -> ClientSession:
         session = super().start_session(*args, **kwargs)

@@ -12,11 +12,12 @@ from pymongo.database import Database as DriverDatabase
 
 from shadow.facade.altering import create, created, drop
 from shadow.facade.commands import run_command
+from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.sync_collection import OPTIONS, Collection
 from shadow.facade.waiting import at_once
-from shadow.runtime.portal import in_callers_thread
+from shadow.runtime.portal import in_callers_thread, portal
 
 
 def _posted(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -88,6 +89,18 @@ class Database(DriverDatabase[D]):
 
     def _shadow_cursor(self, session: Any, reply: Any) -> CommandCursor[Any]:
         return CommandCursor(self.get_collection("$cmd"), reply["cursor"], None, session=session)
+
+    @like(DriverDatabase.aggregate)
+    def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(_posted(super().aggregate), pipeline, *args, **kwargs)
+        reach = reach_of_aggregate(self._name, pipeline)
+        return at_once(pass_through(self._client, reach, legacy, session_in(args, kwargs)))
+
+    @like(DriverDatabase.watch)
+    def watch(self, *args: Any, **kwargs: Any) -> Any:
+        legacy = partial(_posted(super().watch), *args, **kwargs)
+        reach = reach_of_watch(self._name, portal().run(self._client._shadow_binding.collections(self._name)))
+        return at_once(pass_through(self._client, reach, legacy, session_in(args, kwargs)))
 
     @like(DriverDatabase.drop_collection)
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -124,6 +124,29 @@ async def test_a_change_stream_is_counted_once(pair: Pair) -> None:
     assert pair.router.seen == [("watch", False)]
 
 
+async def test_a_change_stream_of_a_database_or_a_client_is_counted_on_its_collections(pair: Pair) -> None:
+    database = pair.clients[1].get_default_database()
+    for watching in (database.watch, pair.clients[1].watch):
+        pair.router.seen.clear()
+        stream = watching(max_await_time_ms=50)
+        stream = await stream if hasattr(stream, "__await__") else stream
+        async with stream:
+            await stream.try_next()
+            await pair.raw.insert_one({"_id": 200})
+            await pair.raw.delete_many({"_id": {"$gt": 99}})
+            assert (await stream.next())["ns"]["coll"] == "routed"
+        assert pair.router.seen == [("watch", False)]
+
+
+async def test_an_aggregation_of_a_database_is_counted_on_what_it_reads(pair: Pair) -> None:
+    database = pair.clients[1].get_default_database()
+    lookup = {"from": "routed", "localField": "k", "foreignField": "_id", "as": "found"}
+    cursor = database.aggregate([{"$documents": [{"k": 1}]}, {"$lookup": lookup}])
+    cursor = await cursor if hasattr(cursor, "__await__") else cursor
+    assert [len(each["found"]) async for each in cursor] == [1]
+    assert pair.router.seen == [("aggregate", False)]
+
+
 async def test_connections_are_named(pair: Pair) -> None:
     client = pair.clients[1]
     core = client.delegate if "delegate" in vars(client) else client
