@@ -199,6 +199,59 @@ assert len(list(opened)) > 0
 """
 
 
+UNCHANGED = """
+import os, threading, time
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
+
+client = MongoClient(os.environ["URI"])
+things = client.get_default_database().things
+assert isinstance(things, Collection)
+while True:
+    try:
+        things.find_one({})
+        break
+    except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
+        time.sleep(0.1)
+
+def both(session, thread):
+    things.insert_one({"_id": thread, "n": 0}, session=session)
+    things.update_one({"_id": thread}, {"$inc": {"n": 1}}, session=session)
+
+def work(thread):
+    with client.start_session() as session:
+        session.with_transaction(lambda inside: both(inside, thread))
+    things.with_options().find_one_and_update({"_id": thread}, {"$inc": {"n": 1}})
+    if things.find_one({"_id": thread})["n"] == 2:
+        print(thread, flush=True)
+
+threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("phase", ["legacy", "dual_write", "write_new"])
+async def test_an_unchanged_application_is_routed(site: Site, phase: str) -> None:
+    await site.settled_in(phase)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "shadow", "run", "--config", str(site.config), "--", sys.executable, "-c", UNCHANGED),
+        env={**environment(), "URI": site.mongo},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate()
+    assert (process.returncode, sorted(said.split())) == (0, [b"0", b"1", b"2", b"3"])
+    async with running(site) as found:
+        found.start()
+        await site.quiet()
+    legacy, new = await site.stores()
+    assert (len(legacy), len(new)) == (4, 0 if phase == "legacy" else 4)
+
+
 LATE = """
 import atexit
 atexit.register(lambda: tell(lambda: things.insert_one({"_id": "too late"})))
