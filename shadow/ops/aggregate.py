@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from inspect import isawaitable
 from typing import Any, ClassVar
@@ -59,7 +60,9 @@ class AggregateOp(CursorRead):
 
     def promise(self) -> Call | None:
         """What two stores' answers must agree on; None where they need not agree."""
-        return None if self.others else promised(self._command["pipeline"])
+        call = None if self.others else promised(self._command["pipeline"])
+        collation = self._command.get("collation")
+        return replace(call, collation=collation) if call and collation else call
 
     def id(self) -> Any | None:
         first = next(iter(self._command["pipeline"]), None)
