@@ -147,8 +147,9 @@ class Router:
     async def _measured(self, here: LoopEntity, op: Op[R], answer: Awaitable[reading.Answered[R]]) -> R:
         """Record what the caller waited, for whom and how it ended."""
         began = perf_counter()
-        phase: str = here.handle.view().phase
-        store, outcome = "legacy", "failed"
+        view = here.handle.view()
+        phase: str = view.phase
+        store, outcome = view.authority.value, "failed"
         mark_seconds = sync_seconds = None
         try:
             answered = await answer

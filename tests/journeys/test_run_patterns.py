@@ -9,12 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 from pymongo import DeleteMany, MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from shadow import runtime
 from shadow.config import load
 from shadow.embedded import MongoServer
+from shadow.metrics.prometheus import registry
 from shadow.pymongo import AsyncClientSession, AsyncMongoClient
 from shadow.schema import apply
 from shadow.status import status
@@ -124,7 +125,12 @@ async def test_what_new_does_not_serve_is_refused_in_the_drivers_words(
         async with AsyncMongoClient(made.mongo) as client:
             with pytest.raises(OperationFailure, match="find_raw_batches is not served") as refused:
                 await anext(client["app"]["things"].find_raw_batches())
+            await client["app"]["things"].insert_one({"_id": 1})
+            with pytest.raises(DuplicateKeyError):
+                await client["app"]["things"].insert_one({"_id": 1})
         assert refused.value.code == 115
+        labels = {"entity": "all.app.things", "op": "insert_one", "phase": "new", "store": "new", "outcome": "refused"}
+        assert registry().get_sample_value("shadow_operations_total", labels) == 1, "nothing was asked of legacy"
     finally:
         runtime.uninstall()
 
