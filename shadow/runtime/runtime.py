@@ -60,7 +60,7 @@ class Runtime:
             if not self._started:
                 self._started = True
                 self.control.start()
-                _leave_on_sigterm(self)
+                _leave_on_sigterm()
 
     def stop(self) -> None:
         """Leave the fleet cleanly. Calls that come later are refused: nobody would wait for them."""
@@ -208,6 +208,7 @@ def current() -> Runtime:
     with _lock:
         if _current is None:
             _current = Runtime(_inherited or load())
+            _leave_on_sigterm()
         return _current
 
 
@@ -244,19 +245,20 @@ def _leave_at_exit() -> None:
         _current.stop()
 
 
-def _leave_on_sigterm(runtime: Runtime) -> None:
-    """Let SIGTERM be a clean goodbye where the application has no handler of its own; then it ends as it would have."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        return
-    owner = os.getpid()
+def _leave_on_sigterm() -> None:
+    """Let SIGTERM be a clean goodbye where the application has no handler of its own; then it ends as it would have.
 
-    def leave(number: int, _: FrameType | None) -> None:
-        if os.getpid() == owner:
-            runtime.stop()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+    Only the main thread may say so. Synchronous applications meet the runtime there, though they start it elsewhere.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave_and_end)
 
-    signal.signal(signal.SIGTERM, leave)
+
+def _leave_and_end(number: int, _: FrameType | None) -> None:
+    if _current is not None:
+        _current.stop()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _after_fork() -> None:

@@ -288,6 +288,44 @@ async def test_calls_at_the_end_of_a_process_are_made_or_refused(site: Site, pha
     assert done.returncode == 0
 
 
+ENDED = """
+import os, time, threading
+from shadow.config import load
+from shadow.pymongo import MongoClient
+
+settings = load()
+client = MongoClient(settings.stores.mongo.get_secret_value())
+database, _, name = settings.entities["things"].legacy.mongo.partition(".")
+things = client[database][name]
+
+def work():
+    while True:
+        things.update_one({"_id": 1}, {"$inc": {"n": 1}}, upsert=True)
+        print(os.getpid(), flush=True)
+        time.sleep(0.05)
+
+threading.Thread(target=work, daemon=True).start()
+time.sleep(600)
+"""
+
+
+async def test_sigterm_is_a_goodbye_though_no_call_was_made_by_the_main_thread(site: Site) -> None:
+    await site.settled_in("dual_write")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ENDED),
+        env={**environment(), "SHADOW_CONFIG": str(site.config)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        pid = int(await process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+    assert process.returncode == -signal.SIGTERM
+    async with site.sql() as conn:
+        assert await conn.fetchval("SELECT gone_why FROM shadow.process WHERE pid = $1", pid) == "goodbye"
+
+
 @pytest.mark.parametrize("phase", ["dual_write", "read_new", "write_new"])
 async def test_children_have_their_own_and_leave_their_parents_alone(site: Site, phase: str) -> None:
     await site.settled_in(phase)
