@@ -93,7 +93,8 @@ def _read(name: str, parts: tuple[str, ...]) -> Expression:
                 follow(scope.get(name, MISSING), parts)
                 if type(scope.get(name)) is not dict
                 else scope[name].get(field, MISSING)
-            )
+            ),
+            field=field if name in ("ROOT", "CURRENT") else None,
         )
     return Expression(lambda scope: follow(scope.get(name, MISSING), parts))
 

@@ -28,13 +28,15 @@ class Expression:
     Attributes:
         run: from a scope to the value, `MISSING` where there is none. Raises `CommandFailure`.
         constant: whether it has no field path, no variable, and nothing random.
+        field: the one field of the document that it is, if it is no more: such a one needs no scope.
     """
 
-    __slots__ = ("constant", "run")
+    __slots__ = ("constant", "field", "run")
 
-    def __init__(self, run: Code, *, constant: bool = False) -> None:
+    def __init__(self, run: Code, *, constant: bool = False, field: str | None = None) -> None:
         self.run = run
         self.constant = constant
+        self.field = field
 
     def evaluate(self, document: Mapping[str, Any], variables: Mapping[str, Any] = _NO_VARIABLES) -> Any:
         """The value over a document, or `MISSING`; it may be shared and is not to be changed.
@@ -44,6 +46,10 @@ class Expression:
 
         Raises `CommandFailure` with MongoDB's code for values that an operator does not take.
         """
+        if self.field is not None and type(document) is dict:
+            return document.get(self.field, MISSING)
+        if self.constant:
+            return self.run({_EFFORT: [_MOST]})
         return self.run({**variables, "ROOT": document, "CURRENT": document, _EFFORT: [_MOST]})
 
 
