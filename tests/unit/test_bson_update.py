@@ -159,6 +159,8 @@ REFUSED: list[tuple[str, dict[str, Any], Any, int, str | None]] = [
     ("79-no-stage", {}, [{"$foo": 1}], 40324, None),
     ("79-two-stages", {}, [{"$set": {"a": 1}, "$unset": "b"}], 40323, None),
     ("79-no-document", {}, ["x"], 14, None),
+    ("79-no-update", {}, 5, 9, None),
+    ("79-text", {}, "x", 9, None),
     ("79-no-name", {}, [{"$set": {"a": "$$b"}}], 17276, None),
     ("79-id", {"_id": 1}, [{"$set": {"_id": 2}}], 66, None),
     ("79-new-root", {"_id": 1, "a": 5}, [{"$replaceWith": "$a"}], 40228, None),

@@ -92,6 +92,8 @@ def check_update(
     """
     filters = compile_array_filters(array_filters, collation)
     if not isinstance(update, Mapping):
+        if not isinstance(update, list | tuple):
+            raise CommandFailure(9, "Update argument must be either an object or an array")
         if filters:
             raise CommandFailure(9, "arrayFilters may not be specified for pipeline-style updates")
         if collation is not SIMPLE and compares(update):
