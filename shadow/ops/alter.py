@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import bson
 from bson.codec_options import CodecOptions
 from bson.son import SON
+from pymongo.collation import validate_collation_or_none
 from pymongo.errors import CollectionInvalid
 from pymongo.helpers_shared import _gen_index_name
 from pymongo.operations import IndexModel
@@ -221,6 +222,8 @@ class CreateOp(AlterOp[None]):
         check_exists: bool,
         options: dict[str, Any],
     ) -> None:
+        if "collation" in options:
+            options = {**options, "collation": validate_collation_or_none(options["collation"])}
         super().__init__(driver, session, options)
         self.legacy = legacy
         self.check_exists = check_exists

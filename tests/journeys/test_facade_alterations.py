@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from pymongo.collation import Collation
 from pymongo.errors import OperationFailure
 
 from shadow import runtime
@@ -169,5 +170,7 @@ async def test_a_collection_of_a_special_kind_is_refused_by_name(world: World, p
     await facade.drop()
     with pytest.raises(OperationFailure, match="capped"):
         await facade.database.create_collection(phase, capped=True, size=1000)
-    assert runtime.current().entities[f"in_{phase}"].unsupported == {"create capped": 1}
+    with pytest.raises(OperationFailure, match="collation"):
+        await facade.database.create_collection(phase, collation=Collation("en"))
+    assert runtime.current().entities[f"in_{phase}"].unsupported == {"create capped": 1, "create collation": 1}
     assert await facade.database.create_collection(phase) == facade
