@@ -20,7 +20,7 @@ from bson.regex import Regex
 from shadow.ops.base import Bound, Chosen, Document, Many, Named, Target
 from shadow_adapters.bson.collation import has_text
 from shadow_adapters.bson.expression import evaluate_let
-from shadow_adapters.bson.match import equality_id
+from shadow_adapters.bson.match import compile_filter, equality_id
 from shadow_adapters.bson.update import check_update, upsert_seed
 from shadow_adapters.failures import CommandFailure
 
@@ -67,7 +67,9 @@ def _computed_id(statement: Mapping[str, Any], let: Any) -> Named | None:
     """The ``_id`` that a pipeline makes of what the filter says. What is a mistake is left to the server."""
     now = DatetimeMS(int(time.time() * 1000))
     try:
-        change = check_update(statement["u"], (), evaluate_let(let, {"NOW": now}), statement.get("c"))
+        variables = evaluate_let(let, {"NOW": now})
+        compile_filter(statement["q"], variables)
+        change = check_update(statement["u"], (), variables, statement.get("c"))
         made = change.apply(upsert_seed(statement["q"]), inserting=True, now=now)
     except CommandFailure:
         return None

@@ -72,6 +72,7 @@ def filters(driver: Driver) -> Iterator[tuple[Any, Any]]:
     )
     yield UpdateOneOp(driver, {"a": 1}, [{"$set": {"b": 1}}], True), Chosen({"a": 1}, upsert=True)
     yield UpdateOneOp(driver, {"a": 1}, [{"$match": {}}], True), Chosen({"a": 1}, upsert=True)
+    yield UpdateOneOp(driver, {"$and": 5}, [{"$set": {"b": 1}}], True), Chosen({"$and": 5}, upsert=True)
     yield UpdateManyOp(driver, {"a": 1}, SET, let={"x": 1}), Many({"a": 1}, let={"x": 1})
     yield UpdateManyOp(driver, {"_id": 1}, SET), Named(1)
     yield DeleteOneOp(driver, {"a": 1}), Chosen({"a": 1})
