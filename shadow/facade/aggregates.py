@@ -48,7 +48,7 @@ async def aggregate(
         places = written_by(collection.database.name, pipeline)
         through = partial(pass_through, collection.database.client, Reach("aggregate", (), places), legacy, session)
         return await pass_on(seat, "aggregate", False, through, session)
-    if options.keys() & _REFUSED or (seat.quiet(session) and not collections_read(pipeline)):
+    if options.keys() & _REFUSED or (not collections_read(pipeline) and seat.quiet(session)):
         return await legacy()
     given = {name: value for name, value in {"let": let, "comment": comment}.items() if value is not None}
     op = AggregateOp(seat.driver, pipeline, session=session, **given, **options)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from shadow.metrics.tally import Tally
 from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
@@ -33,6 +34,10 @@ class Opened(Protocol):
 
 class Router(Protocol):
     """Decides where a call on one collection goes."""
+
+    @property
+    def direct(self) -> Tally:
+        """Counts the calls that the driver was asked for directly."""
 
     @property
     def quiet(self) -> bool:

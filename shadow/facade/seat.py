@@ -32,8 +32,12 @@ class Seat:
         self.driver = driver
 
     def quiet(self, session: Any) -> bool:
-        """Whether the driver may be called directly. A transaction's unit must know of all that is done in it."""
-        return self.router.quiet and self.driver.unit(session) is None
+        """Whether the driver is called directly, and counted so. A transaction's unit must know of all that is done in
+        it."""
+        if not self.router.quiet or self.driver.unit(session) is not None:
+            return False
+        self.router.direct.advance()
+        return True
 
     async def read(self, op: Callable[..., ReadOp[R]], *args: Any, session: Any, **options: Any) -> R:
         """Run a read. ``op`` is the operation's class; the arguments are the driver's."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shadow.facade.contract import Opened
+from shadow.metrics.tally import Tally
 from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
@@ -25,6 +26,9 @@ class Unrouted:
     """Everything is legacy's."""
 
     quiet = True
+
+    def __init__(self) -> None:
+        self.direct = Tally()  # which nobody reads
 
     async def meet(self) -> None:
         """There is nothing to learn."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from shadow.facade.contract import Opened, Router
 from shadow.facade.forward import session_in
 from shadow.facade.seat import Seat
+from shadow.metrics.tally import Tally
 from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
@@ -94,6 +95,11 @@ class WaitingRouter:
 
     def __init__(self, router: Any) -> None:
         self._router = router
+
+    @property
+    def direct(self) -> Tally:
+        tally: Tally = self._router.direct
+        return tally
 
     @property
     def quiet(self) -> bool:

@@ -57,6 +57,11 @@ OPERATIONS = _counter(
 OPERATION_SECONDS = _histogram(
     "shadow_operation_seconds", "entity op phase store", "What a caller waited for an operation.", _CALL
 )
+DIRECT = _counter(
+    "shadow_direct_total",
+    "entity",
+    "Calls and cursors that the driver was asked for directly, while nothing but legacy had a part in them.",
+)
 MARK_SECONDS = _histogram("shadow_mark_seconds", "entity", "What of a write its mark took.", _CALL)
 SYNC_WAIT_SECONDS = _histogram("shadow_sync_wait_seconds", "entity", "What of a write its awaited sync took.", _CALL)
 UNSUPPORTED = _counter(

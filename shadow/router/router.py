@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import UNSUPPORTED
+from shadow.metrics.tally import Tally
 from shadow.ops.alter import AlterOp
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
@@ -48,6 +49,7 @@ class Router:
         self._loops: dict[asyncio.AbstractEventLoop, LoopEntity] = {}
         self._view: Callable[[], View] | None = None
         self._refuses = False
+        self.direct = Tally()
         ROUTERS.add(self)
 
     @property
@@ -127,6 +129,7 @@ class Router:
             runtime = self._runtime()
             here = (await runtime.loop()).add(runtime.entities[self.entity])
             await lapsing.first_lease(here)
+            self.direct = here.entity.direct
             self._refuses, self._view = here.refuses, here.handle.view
             self._loops = {known: each for known, each in self._loops.items() if not known.is_closed()}
             self._loops[loop] = here

@@ -153,6 +153,7 @@ class ControlThread:
         self.node.start()
         self.ready.set()
         await self._chores(source)
+        self._count_direct()
         await self.node.stop()
         await source.close()
         await control.disconnect()
@@ -219,6 +220,7 @@ class ControlThread:
     async def _chores(self, source: Source) -> None:
         """Keep the flags' wishes, facts and gauges fresh until the end."""
         while not self._ending.is_set():
+            self._count_direct()
             for entity in list(self._entities.values()):
                 entity.wanted = source.snapshot(entity.flag)
             try:
@@ -320,6 +322,12 @@ class ControlThread:
         for name in list(self._entities):
             visit(name)
         return done
+
+    def _count_direct(self) -> None:
+        """Tell metrics of the calls that the driver was asked for directly, which told nobody themselves."""
+        for entity in list(self._entities.values()):
+            if fresh := entity.direct.fresh():
+                self._sink.add(table.DIRECT, (entity.name,), fresh)
 
     async def _gauges(self) -> None:
         node, sink = self.node, self._sink

@@ -10,6 +10,7 @@ from shadow.compare.account import Account
 from shadow.compare.confidence import RateBound
 from shadow.config import EntitySettings
 from shadow.metrics.sink import Sink
+from shadow.metrics.tally import Tally
 from shadow.protocol.view import View
 from shadow.schema import layout_of
 from shadow_adapters.postgres.engine import Engine
@@ -32,6 +33,7 @@ class Entity:
         wanted: what flags last said.
         latencies: what each store took for recent reads, in seconds.
         unsupported: calls that only legacy could serve, by name.
+        direct: calls that the driver was asked for directly.
     """
 
     def __init__(self, settings: EntitySettings, flag: str, database: str, collection: str, sink: Sink) -> None:
@@ -47,6 +49,7 @@ class Entity:
         self.rehearsed = RateBound(_ALPHA)
         self.wanted = Wanted(routes=uniform(Phase.DUAL_WRITE), known=False)
         self.unsupported: dict[str, int] = {}
+        self.direct = Tally()
         self.latencies = {"legacy": deque[float](maxlen=_RECENT), "new": deque[float](maxlen=_RECENT)}
         self._routes: tuple[Any, View | None, Routes] = (None, None, uniform(Phase.LEGACY))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from shadow.metrics.tally import Tally
 from shadow_adapters.postgres.engine import Engine
 from shadow_adapters.postgres.layouts import layout_for
 from shadow_adapters.postgres.pool import Pool, create_pool
@@ -31,6 +32,7 @@ class NewRouter:
     quiet = False
 
     def __init__(self, pool: Pool, engine: Engine) -> None:
+        self.direct = Tally()
         self.pool, self.engine = pool, engine
         self.opened: list[OpenedOnNew] = []
         self.others: list[str] = []

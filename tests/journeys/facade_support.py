@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from shadow.facade.plain import plain_database
 from shadow.facade.unrouted import OpenedOnLegacy
+from shadow.metrics.tally import Tally
 from shadow.ops.base import Bound, Chosen, Named
 
 
@@ -20,6 +21,7 @@ class LegacyRouter:
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
+        self.direct = Tally()
 
     async def meet(self) -> None:
         """Nothing has to be learned."""

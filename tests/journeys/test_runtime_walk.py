@@ -12,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from shadow import runtime
+from shadow.metrics.prometheus import registry
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient
 from shadow.runtime import Runtime
@@ -224,6 +225,33 @@ async def test_a_divergence_behind_shadows_back_is_found_and_repaired_and_said_t
         assert "test_mismatch" in await site.told("samples", "--export", str(number), "--to", "test_mismatch.py")
     exported = (site.folder / "test_mismatch.py").read_text("utf-8")
     assert "'legacy': [{'_id': {'$numberInt': '1'}}]" in exported and "'new': []" in exported
+
+
+async def test_every_call_in_legacy_is_counted_those_that_go_directly_too(site: Site) -> None:
+    def counted(name: str) -> float:
+        metrics = (metric for metric in registry().collect() if f"{metric.name}_total" == name)
+        samples = (sample for metric in metrics for sample in metric.samples if sample.name == name)
+        return sum(sample.value for sample in samples if sample.labels["entity"] == ENTITY)
+
+    async with running(site) as found, AsyncMongoClient(site.mongo) as client:
+        things = client[site.database][ENTITY]
+        await things.insert_one({"_id": 0})  # the first of a process goes through the router
+
+        async def known() -> bool:
+            return found.control.node.views[ENTITY].known
+
+        await until(known, "the phase")
+        before = {name: counted(name) for name in ("shadow_direct_total", "shadow_operations_total")}
+        for n in range(1, 11):
+            await things.insert_one({"_id": n})
+            assert await things.find_one({"_id": n}) == {"_id": n}
+            assert len(await things.find({"_id": {"$lte": n}}, batch_size=2).to_list(None)) == n + 1
+
+        async def all_of_them() -> bool:
+            return sum(counted(name) - value for name, value in before.items()) == 30
+
+        await until(all_of_them, "the count of all calls")
+        assert counted("shadow_direct_total") - before["shadow_direct_total"] > 0
 
 
 async def test_a_process_leaves_the_fleet_when_its_runtime_ends(site: Site) -> None:
