@@ -51,6 +51,7 @@ CASES: dict[str, tuple[Command, dict[str, Any] | int]] = {
         find(ID, projection={"sum": {"$add": ["$level", "$$v"]}, "k": "$data.k"}, let={"v": 2}),
         {"_id": "a", "sum": 7, "k": [1, 2]},
     ),
+    "no document": (find(ID, projection=["level"]), 14),
     "mixed": (find(ID, projection={"level": 1, "name": 0}), 31254),
     "collision": (find(ID, projection={"meta": 1, "meta.other": 1}), 31249),
     "collision at the end": (find(ID, projection={"meta.other": 1, "meta": 1}), 31250),

@@ -44,7 +44,7 @@ def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, P
     query = compile_query(
         call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables, collation=collation
     )
-    return gate, query, compile_projection(command.get("projection"), filter, variables, collation)
+    return gate, query, compile_projection(document(command, "projection"), filter, variables, collation)
 
 
 async def find(call: Call, command: Mapping[str, Any]) -> Reply:

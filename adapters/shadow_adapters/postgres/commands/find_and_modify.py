@@ -47,7 +47,7 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
     if removing and command.get("arrayFilters"):
         raise CommandFailure(9, "Cannot specify arrayFilters and remove=true")
     filter, variables, collation = document(command, "query"), variables_of(call, command), collation_of(command)
-    project = compile_projection(command.get("fields"), filter, variables, collation)
+    project = compile_projection(document(command, "fields"), filter, variables, collation)
     if new and project.positional:
         raise CommandFailure(2, "cannot use a positional projection and return the new document")
     if removing:
