@@ -14,17 +14,17 @@ from shadow.ops.base import Bound, Command, Named, Reply, Target
 from shadow.ops.command import Called
 from shadow.ops.dates import fix_dates
 from shadow.ops.driver import DriverWrite
-from shadow.ops.insert import whole_records
 from shadow.ops.targets import may_insert, narrowed, target_of
-from shadow_adapters.bson.keys import key_of
-from shadow_adapters.contract import Key, Record
 
 LISTS: Final = {"insert": "documents", "update": "updates", "delete": "deletes"}
 """The field of each command that holds its statements."""
 
 
 class WriteCommandOp(DriverWrite[Any]):
-    """What they have in common: the reply is the driver's, told in the wire's form where it is looked at."""
+    """What they have in common: the reply is the driver's, told in the wire's form where it is looked at.
+
+    A reply may tell of errors and raise none, so nothing is known of the records (`whole`) before they are read.
+    """
 
     def __init__(self, called: Called) -> None:
         super().__init__(called.driver, called.session, {})
@@ -40,10 +40,16 @@ class WriteCommandOp(DriverWrite[Any]):
         return self._called.told(reply)
 
     def changed(self, result: Any) -> bool:
-        return not self.acknowledged or self._changed(self._called.wire(result))
+        if not self.acknowledged:
+            return True
+        reply = self._called.wire(result)
+        return _failed(reply) or self._changed(reply)
 
     def missed(self, result: Any) -> bool:
-        return self.acknowledged and not _touched(self._called.wire(result))
+        if not self.acknowledged:
+            return False
+        reply = self._called.wire(result)
+        return not _failed(reply) and not _touched(reply)
 
     def observed(self, result: Any) -> Any:
         reply = self._called.wire(result)
@@ -52,10 +58,15 @@ class WriteCommandOp(DriverWrite[Any]):
 
     @abstractmethod
     def _changed(self, reply: Reply) -> bool:
-        """Whether a reply says that anything was changed."""
+        """Whether the reply of a command that did not fail says that anything was changed."""
 
 
 _COMPARED = ("n", "nModified", "upserted", "value")
+
+
+def _failed(reply: Reply) -> bool:
+    """Whether a part of the command failed, and nobody knows how much of it was done."""
+    return not reply.get("ok") or bool(reply.get("writeErrors")) or bool(reply.get("writeConcernError"))
 
 
 def _touched(reply: Reply) -> bool:
@@ -98,15 +109,6 @@ class StatementsOp(WriteCommandOp):
         same = copy.copy(self)
         same.parts = [part.bind(found) for part, found in zip(self.parts, bound, strict=True)]
         return same
-
-    def whole(self) -> Mapping[Key, Record | None] | None:
-        if self.name == "insert":
-            return whole_records([part.wire for part in self.parts])
-        named = [part.target for part in self.parts if isinstance(part.target, Named)]
-        only = all(len(part.wire["q"]) == 1 for part in self.parts)
-        if self.name == "delete" and only and len(named) == len(self.parts):
-            return {key_of(target.id): None for target in named}
-        return None
 
     def _changed(self, reply: Reply) -> bool:
         return bool(reply.get("nModified") or reply.get("upserted") if self.name == "update" else reply.get("n"))
@@ -173,11 +175,6 @@ class FindAndModifyCommandOp(WriteCommandOp):
         if same._document.get("upsert"):
             same._document["upsert"] = may_insert(True, target, bound[0])
         return same
-
-    def whole(self) -> Mapping[Key, Record | None] | None:
-        target = self.targets()[0]
-        gone = self._document.get("remove") and isinstance(target, Named)
-        return {key_of(target.id): None} if gone and isinstance(target, Named) else None
 
     def _changed(self, reply: Reply) -> bool:
         return _touched(reply)
