@@ -1,5 +1,7 @@
 """``python -m tests.drivers [--phase PHASE]... [--file TEXT]... [--json FILE]``: run the drivers' own tests.
 
+``python -m tests.drivers --show FILE...`` prints what such files hold, as a table for a page and in full.
+
 Each file runs with the driver alone, in ``legacy``, and in the phases that are asked for; in those its collections, as
 far as the run in ``legacy`` has met them, are settled from the start.
 """
@@ -16,8 +18,8 @@ from rich.console import Console
 from shadow.embedded import PostgresServer
 from shadow_flags.phases import Phase
 from tests.drivers.known import known
-from tests.drivers.report import cell, show
-from tests.drivers.results import Result, differences
+from tests.drivers.report import cell, markdown, show
+from tests.drivers.results import Result, differences, read
 from tests.drivers.run import run
 from tests.drivers.suites import FILES, File, NotToBeHad
 from tests.drivers.world import BARE
@@ -27,6 +29,11 @@ def main() -> int:
     """Run what the arguments say; 1 if anything in ``legacy`` ends otherwise than with the driver alone."""
     options = _options()
     console = Console(width=160)
+    if options.show:
+        told = read([each for path in options.show for each in json.loads(path.read_text("utf-8"))])
+        console.print(markdown(told), markup=False, soft_wrap=True)
+        show(console, told)
+        return 0
     wanted = [file for file in FILES if not options.file or any(text in file.label for text in options.file)]
     results: dict[str, list[Result]] = {}
     with PostgresServer(durable=False) as postgres:
@@ -57,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--phase", action="append", default=[], choices=[str(phase) for phase in Phase])
     parser.add_argument("--file", action="append", default=[], help="only the files whose label holds this text")
     parser.add_argument("--json", type=Path, help="write every result to this file")
+    parser.add_argument("--show", nargs="*", type=Path, default=[], help="print results that were written before")
     return parser.parse_args()
 
 

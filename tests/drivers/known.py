@@ -5,10 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 _KNOWN = {
-    "*::test_handshake_*": "Shadow names its connections beside what the driver names them",
+    "*test_handshake_*": "Shadow names its connections beside what the driver names them",
     "*metadata*": "Shadow names its connections beside what the driver names them",
-    "*::AsyncTestComment::test_client_helpers": "drop_database asks for the names of its collections first",
-    "*::TestComment::test_client_helpers": "drop_database asks for the names of its collections first",
 }
 
 

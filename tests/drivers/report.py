@@ -45,6 +45,17 @@ def table(results: Results) -> Table:
     return shown
 
 
+def markdown(results: Results) -> str:
+    """The same table for a page."""
+    phases = _phases(results)
+    lines = ["| file | driver alone | " + " | ".join(f"`{phase}`" for phase in phases) + " |"]
+    lines.append("|---" * (len(phases) + 2) + "|")
+    for file, found in results.items():
+        by_phase = {result.phase: result for result in found}
+        lines.append(f"| {file} | " + " | ".join([cell(by_phase[BARE]), *_cells(by_phase, phases)]) + " |")
+    return "\n".join(lines)
+
+
 def cell(result: Result | None) -> str:
     """What a table says of one result."""
     if result is None:

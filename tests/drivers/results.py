@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,6 +49,17 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """For a file."""
         return asdict(self) | {"counts": self.counts}
+
+
+def read(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Result]]:
+    """What `Result.as_json` has told, by file; of a file and phase that is told more than once the last."""
+    found: dict[str, dict[str, Result]] = {}
+    for each in results:
+        fields = {name: value for name, value in each.items() if name != "counts"}
+        tests = {name: Test(**test) for name, test in each["tests"].items()}
+        result = Result(**{**fields, "tests": tests, "entities": tuple(each["entities"])})
+        found.setdefault(result.file, {})[result.phase] = result
+    return {file: list(by_phase.values()) for file, by_phase in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
