@@ -15,10 +15,12 @@ from shadow.router.mirroring import mirror
 from shadow.router.reading import Answered, on_new
 from shadow.router.writing import nameless
 from shadow.runtime.loops import Loop, LoopEntity
-from shadow_adapters.failures import EpochMoved, OutcomeUnknown, StoreDown
+from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown, StoreDown
 from shadow_flags.phases import Store
 
 R = TypeVar("R")
+
+_IN_TRANSACTION = 263  # OperationNotSupportedInTransaction
 
 
 async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
@@ -30,6 +32,7 @@ async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
             raise driver_exception(error) from error
         try:
             if view.authority is Store.NEW:
+                _refuse_inside(op)
                 value = await on_new(loop, here.entity, op, write_fence(view))
                 if op.changes and view.follows:
                     _mirror_to_legacy(here, op)
@@ -52,6 +55,13 @@ async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
         finally:
             here.handle.leave(view)
         await behind(here.handle, view, loop.node.terms)
+
+
+def _refuse_inside(op: AlterOp[Any]) -> None:
+    """MongoDB takes none of these inside a transaction. Its own connection would wait for the transaction, too."""
+    if op.unit is not None:
+        name = next(iter(op.command()))
+        raise CommandFailure(_IN_TRANSACTION, f"Cannot run '{name}' in a multi-document transaction.")
 
 
 def _mirror_to_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:

@@ -174,3 +174,22 @@ async def test_a_collection_of_a_special_kind_is_refused_by_name(world: World, p
         await facade.database.create_collection(phase, collation=Collation("en"))
     assert runtime.current().entities[f"in_{phase}"].unsupported == {"create capped": 1, "create collation": 1}
     assert await facade.database.create_collection(phase) == facade
+
+
+@pytest.mark.parametrize("phase", ["write_new", "new"])
+async def test_nothing_is_altered_inside_a_transaction_on_new(world: World, phase: str) -> None:
+    facade = world.pair(phase)[1]
+    client = facade.database.client
+    session = client.start_session()
+    session = await session if hasattr(session, "__await__") else session
+    started = session.start_transaction()
+    async with await started if hasattr(started, "__await__") else started:
+        await facade.insert_one({"_id": 1, "a": 1}, session=session)
+        assert await facade.distinct("a", session=session) == [1]
+        assert (await facade.database.command("count", phase, session=session))["n"] == 1
+        await facade.database.command("insert", phase, documents=[{"_id": 2}], session=session)
+        for alter in (facade.create_index("a", session=session), facade.index_information(session=session)):
+            with pytest.raises(OperationFailure, match="multi-document transaction"):
+                await alter
+    await session.end_session()
+    assert await facade.count_documents({}) == 2
