@@ -22,6 +22,8 @@ from bson.son import SON
 from pymongo import ReadPreference, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
+from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -334,3 +336,43 @@ async def test_concerns_and_preferences_are_kept(pair: Pair) -> None:
             result = await made.insert_one({"w": 0})
             assert not result.acknowledged
             assert type(made) is type(collection)
+
+
+class Heard(CommandListener):
+    """Names of the commands that a client has begun and ended."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, str]] = []
+
+    def started(self, event: Any) -> None:
+        self.names.append(("started", event.command_name))
+
+    def succeeded(self, event: Any) -> None:
+        self.names.append(("succeeded", event.command_name))
+
+    def failed(self, event: Any) -> None:
+        self.names.append(("failed", event.command_name))
+
+
+@pytest.mark.parametrize("shape", ["motor", "pymongo"])
+async def test_listeners_hear_what_goes_to_legacy(shape: str, mongo_uri: str) -> None:
+    heard = [Heard(), Heard()]
+    clients = [kind(mongo_uri, event_listeners=[each]) for kind, each in zip(CLIENTS[shape], heard, strict=True)]
+    bind(clients[1], LegacyRouter())
+    for client in clients:
+        collection = client.get_default_database()["routed"]
+        await collection.delete_many({})
+        await collection.insert_one({"_id": 1})
+        await collection.distinct("a")
+        await collection.find({}).to_list(None)
+        await collection.estimated_document_count()
+        await collection.create_index("a")
+        await collection.database.command("count", "routed")
+        with pytest.raises(OperationFailure):
+            await collection.update_one({"_id": 1}, {"$bad": 1})
+        await collection.drop()
+        closing = client.close()
+        if closing is not None:
+            await closing
+    assert heard[0].names == heard[1].names
+    assert ("failed", "update") in heard[1].names or ("succeeded", "update") in heard[1].names
