@@ -22,6 +22,7 @@ from shadow_adapters.failures import CommandFailure
 from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
 from tests.diffs.pipelines import Document, Stages, documents, pipelines
 from tests.unit.pipelines import Collections, run, run_async
+from tests.unit.test_bson_pipeline_window import BY_V, DOCUMENTS, WINDOWS
 
 QUICK = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -99,6 +100,15 @@ def test_where_the_server_is_not_mongodb(collection: Any, name: str) -> None:
     found = [encode(each) for each in collection.aggregate(stages).to_list()]
     secantus = "secantusVersion" in collection.database.client.server_info()
     assert (found == [encode(each) for each in expected]) is not secantus
+
+
+def test_windows(collection: Any) -> None:
+    differing = []
+    for output, _ in WINDOWS:
+        stages: Stages = [{"$setWindowFields": {**BY_V, "output": {"o": output}}}]
+        if asyncio.run(in_memory(stages, DOCUMENTS)) != on_server(collection, stages, DOCUMENTS):
+            differing.append(output)
+    assert differing == []
 
 
 @given(made=documents, stages=pipelines())

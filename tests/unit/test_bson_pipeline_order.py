@@ -91,7 +91,6 @@ def test_leading(stages: list[Document], expected: Leading) -> None:
         ([{"$merge": "x"}], 115, "aggregate $merge"),
         ([{"$out": "x"}], 115, "aggregate $out"),
         ([{"$geoNear": {}}], 115, "aggregate $geoNear"),
-        ([{"$setWindowFields": {}}], 115, "aggregate $setWindowFields"),
         ([{"$limit": 1}] * 1001, 7749501, None),
         ([{"$sort": 1}], 15973, None),
         ([{"$sort": {}}], 15976, None),

@@ -22,6 +22,7 @@ from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.bson.pipeline.sort import sort
 from shadow_adapters.bson.pipeline.union import union_with
 from shadow_adapters.bson.pipeline.unwind import unwind
+from shadow_adapters.bson.pipeline.window import set_window_fields
 from shadow_adapters.failures import CommandFailure
 
 StageCompiler = Callable[[str, Any, Scope], Stage]
@@ -44,6 +45,7 @@ STAGES: Final[dict[str, StageCompiler]] = {
     "$replaceWith": replace_with,
     "$sample": sample,
     "$set": add_fields,
+    "$setWindowFields": set_window_fields,
     "$skip": skip,
     "$sort": sort,
     "$sortByCount": sort_by_count,
@@ -74,7 +76,6 @@ REFUSED: Final = frozenset(
         "$scoreFusion",
         "$search",
         "$searchMeta",
-        "$setWindowFields",
         "$shardedDataDistribution",
         "$vectorSearch",
     )
