@@ -81,6 +81,7 @@ async def _matching(op: Any, target: Chosen | Many, limit: int) -> Sequence[Any]
         codec_options=CODEC, read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local")
     )
     options = {"collation": target.collation, "hint": target.hint, "let": target.let}
+    options["comment"] = op.options.get("comment")
     if isinstance(target, Chosen) and target.sort:
         options["sort"] = list(dict(target.sort).items())
     given = {name: value for name, value in options.items() if value is not None}

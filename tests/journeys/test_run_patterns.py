@@ -28,9 +28,11 @@ class Sent(CommandListener):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.comments: list[Any] = []
 
     def started(self, event: CommandStartedEvent) -> None:
         self.names.append(event.command_name)
+        self.comments.append(event.command.get("comment"))
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """It does not matter."""
@@ -110,17 +112,36 @@ async def test_a_session_that_is_bound_concerns_nothing_of_shadows_own(fleet: Fl
         assert await client["app"]["things"].find_one({}) is None
 
 
+async def settled(made: Fleet, phase: str) -> None:
+    """Let a process begin with the collection ``app.things`` in a phase."""
+    made.want(phase)
+    conn = await asyncpg.connect(made.postgres)
+    await apply(load(made.path), conn)
+    await conn.execute("INSERT INTO shadow.entity (entity, phase) VALUES ('all.app.things', $1)", phase)
+    await conn.execute("SELECT shadow.admit('all.app.things')")
+    await conn.close()
+    runtime.install(load(made.path))
+
+
+async def test_the_search_for_the_records_of_a_write_bears_its_comment(
+    tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str
+) -> None:
+    made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
+    await settled(made, "dual_write")
+    sent = Sent()
+    try:
+        async with AsyncMongoClient(made.mongo, event_listeners=[sent]) as client:
+            await client["app"]["things"].find_one_and_delete({"a": 1}, comment="why")
+    finally:
+        runtime.uninstall()
+    assert sent.names == ["find", "findAndModify", "endSessions"] and sent.comments[:2] == ["why", "why"]
+
+
 async def test_what_new_does_not_serve_is_refused_in_the_drivers_words(
     tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str
 ) -> None:
     made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
-    made.want("new")
-    conn = await asyncpg.connect(postgres_dsn)
-    await apply(load(made.path), conn)
-    await conn.execute("INSERT INTO shadow.entity (entity, phase) VALUES ('all.app.things', 'new')")
-    await conn.execute("SELECT shadow.admit('all.app.things')")
-    await conn.close()
-    runtime.install(load(made.path))
+    await settled(made, "new")
     try:
         async with AsyncMongoClient(made.mongo) as client:
             with pytest.raises(OperationFailure, match="find_raw_batches is not served") as refused:
