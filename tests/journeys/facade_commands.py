@@ -32,6 +32,7 @@ def _update(q: Any, u: Any, **more: Any) -> dict[str, Any]:
 
 
 BY_ID = {"_id": 1}
+BY_A = {"$sort": {"_id": 1}}
 
 COMMANDS: dict[str, Call] = {
     "find": _command("find", filter={"a": 2}, sort=BY_ID),
@@ -54,6 +55,16 @@ COMMANDS: dict[str, Call] = {
     "count some": _command("count", query={}, skip=1, limit=2),
     "distinct": _command("distinct", key="tags", query={"_id": 1}),
     "distinct odd": _command("distinct", key=5),
+    "aggregate": _command("aggregate", pipeline=[{"$match": {"a": 2}}, {"$sort": {"_id": 1}}], cursor={}),
+    "aggregate counts": _command("aggregate", pipeline=[{"$group": {"_id": "$a", "n": {"$sum": 1}}}, BY_A], cursor={}),
+    "aggregate without a cursor": _command("aggregate", pipeline=[]),
+    "aggregate oddly": _command("aggregate", pipeline=5, cursor={}),
+    "aggregate bad": _command("aggregate", pipeline=[{"$bad": 1}], cursor={}),
+    "aggregate by cursor_command": lambda c: _listed(
+        c.database.cursor_command(
+            "aggregate", c.name, pipeline=[{"$match": {"a": 2}}, {"$sort": {"_id": -1}}], cursor={}
+        )
+    ),
     "insert": _command(_first("documents", {"_id": 20, "a": 1}, {"_id": 21})),
     "insert twice": _command(_first("documents", {"_id": 20}, {"_id": 1}, {"_id": 21})),
     "insert unordered": _command(_first("documents", {"_id": 20}, {"_id": 1}, {"_id": 21}, ordered=False)),
