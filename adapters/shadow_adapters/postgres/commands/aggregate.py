@@ -14,6 +14,7 @@ from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.bson.expression.collated import compares
 from shadow_adapters.bson.numbers import INT, integer
 from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading, slices
+from shadow_adapters.bson.pipeline.counting import limit_count, skip_count
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.count import count_matching
@@ -42,15 +43,40 @@ _COMPARING_NOTHING: Final = frozenset(
     )
 )
 """Stages that compare nothing, if their expressions do not."""
+_COUNTING: Final = {"$group": {"_id": 1, "n": {"$sum": 1}}}
 _FEW: Final = 1000
 """As many documents are fetched at once; for more a cursor is worth its transaction."""
 
 
 async def aggregate(call: Call, command: Mapping[str, Any]) -> Reply:
     """All results in one batch. Raises `CommandFailure`, `NotReadable`, `StoreDown`."""
+    _check(command)
+    counting = _count_documents(command["pipeline"])
+    if counting is not None:
+        found = await count_matching(call, *counting, variables_of(call, command), collation_of(command))
+        return _reply(call, [_tally(command["pipeline"][-1], found)] if found else [])
     async with aclosing(Aggregation(call, command).run()) as stream:
-        documents = [found async for batch in stream for found in batch]
+        return _reply(call, [found async for batch in stream for found in batch])
+
+
+def _reply(call: Call, documents: list[Document]) -> Reply:
     return {"cursor": {"firstBatch": documents, "id": 0, "ns": call.namespace}, "ok": 1.0}
+
+
+def _count_documents(stages: Any) -> tuple[Mapping[str, Any], int, int] | None:
+    """Filter, skip and limit of the pipeline that ``count_documents`` sends, which needs not be compiled as others."""
+    if not isinstance(stages, list) or not 2 <= len(stages) <= 4 or stages[-1] != _COUNTING:
+        return None
+    if type(stages[-1]["$group"]["n"]["$sum"]) is not int:  # true and 1.0 are 1 to Python
+        return None
+    names = [next(iter(stage)) if type(stage) is dict and len(stage) == 1 else "" for stage in stages[:-1]]
+    if names[0] != "$match" or names[1:] not in ([], ["$skip"], ["$limit"], ["$skip", "$limit"]):
+        return None
+    filter, window = stages[0]["$match"], {name: stage[name] for name, stage in zip(names, stages, strict=False)}
+    if not isinstance(filter, Mapping):
+        return None
+    skip = skip_count(window["$skip"]) if "$skip" in window else 0
+    return filter, skip, limit_count(window["$limit"]) if "$limit" in window else 0
 
 
 class AggregateCursor:
