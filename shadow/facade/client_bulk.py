@@ -61,6 +61,9 @@ class ClientBulk:
         if not isinstance(self.models, list):
             return cast("ClientBulkWriteResult", await self._on_driver())  # which refuses it
         seats = [self._seat(model) for model in self.models]
+        for seat in dict.fromkeys(seats):
+            if seat is not None:
+                await seat.router.meet()  # once it is taken apart it stays so
         if all(seat is None or seat.quiet(self.session) for seat in seats):
             reach = reach_of_bulk(self.models)
             quiet = await pass_through(self.client, reach, self._on_driver, self.session)

@@ -47,6 +47,12 @@ class NewRouter:
         pool = await create_pool(dsn, min_size=1, max_size=4, role="test", asynchronous_commit=True)
         return cls(pool, Engine(entity, namespace, layout))
 
+    async def meet(self) -> None:
+        """Nothing has to be learned."""
+
+    def met(self, loop: Any) -> bool:
+        return True
+
     async def read(self, op: Any) -> Any:
         async with self.pool.connection() as conn:
             return op.result(await self.engine.execute(conn, op.command()))

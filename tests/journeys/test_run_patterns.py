@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pymongo import DeleteMany, MongoClient
+from pymongo import DeleteMany, InsertOne, MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
@@ -172,7 +172,8 @@ async def test_a_collection_that_appears_is_in_its_phase_from_its_first_call_on(
                 await client["app"][f"c{number}"].insert_one({"_id": 1})
             await client["app"]["bulk"].bulk_write([DeleteMany({"a": 1}), DeleteMany({"a": 2})])
             await client["app"]["validated"].index_information()
-        assert sent.names == ["insert"] * 5 + ["delete", "listIndexes", "endSessions"]
+            await client.bulk_write([InsertOne({"_id": 1}, namespace=f"app.d{number}") for number in range(3)])
+        assert sent.names == ["insert"] * 5 + ["delete", "listIndexes", "bulkWrite", "endSessions"]
         assert not any(entity.unsupported for entity in runtime.current().entities.values())
         assert await conn.fetchval("SELECT count(*) FROM shadow.mark") == 0
     finally:
