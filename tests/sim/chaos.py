@@ -92,12 +92,13 @@ class Chaos:
         self._world.kill(process)
 
     def _pause(self, process: Process) -> None:
-        """Stop the process for a while, or block only its application's loop.
+        """Stop the process for a while, or block only an application's loop, or only the control loop.
 
         Not for long where time accounts for it: a write may have looked at the lease already.
         """
         seconds = self._chance.choice((0.1, 0.5, 1.5) if self._world.scenario.refuses else (0.1, 0.5, 1.5, 3.0, 6.0))
-        blocked = [self._chance.choice(process.applications).name] + [process.name] * (self._chance.random() < 0.6)
+        application, control = self._chance.choice(process.applications).name, process.name
+        blocked = self._chance.choices(([application], [application, control], [control]), (3, 5, 2))[0]
         self._world.note("PAUSE", *blocked, seconds)
         for loop in blocked:
             self._world.loop.pause(loop, seconds)

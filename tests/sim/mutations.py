@@ -34,11 +34,12 @@ from shadow_adapters.memory.control import MemoryControl
 from shadow_adapters.memory.server import MemoryServer
 from shadow_adapters.memory.stores import MemoryNew
 from shadow_adapters.memory.tables import MarkRow
-from shadow_flags.phases import PHASES, Phase
+from shadow_flags.phases import PHASES, Phase, Store
 from shadow_flags.steps import decide
 from tests.sim.campaign import run
 from tests.sim.scenario import (
     BACK,
+    COMING,
     DEBTS,
     DUAL,
     FORGET,
@@ -49,6 +50,7 @@ from tests.sim.scenario import (
     MANY_READS,
     MOVES,
     NEW,
+    PAID,
     PAUSES,
     READS,
     REFILL,
@@ -347,6 +349,20 @@ def _view_awaiting_late(state: EntityState) -> View:
     return replace(view_of(state), awaits=PHASES[Phase(state.phase)].awaits_sync)
 
 
+def _view_reading_long(state: EntityState) -> View:
+    return replace(view_of(state), reads_new=PHASES[Phase(state.phase)].reads is Store.NEW)
+
+
+def _readable_in_any_epoch(
+    self: MemoryServer, entity: str, epoch: int, key: Key | None, stale_after: float | None
+) -> bool:
+    return _readable(self, entity, self.entities.rows[entity].epoch, key, stale_after)
+
+
+def _never_owed(self: MemoryServer, entity: str, since: float) -> bool:
+    return bool(self.open_debts(entity))
+
+
 def _decide_without(**forgotten: Any) -> Any:
     return lambda at, limit: decide(replace(at, **forgotten), limit)
 
@@ -411,6 +427,7 @@ MUTATIONS: dict[str, Mutation] = {
         "12", "unnamed keys are owed while they are written", [(MarkBook, "keyless", _keyless_in_use)], SLOW_MANY
     ),
     "nameless_wait": Mutation("9", "unnamed keys are not awaited", [(Lane, "synced", _synced_keys)], MANY_READS),
+    "paid_since": Mutation("14", "a paid debt is no other's write", [(MemoryServer, "owed_since", _never_owed)], PAID),
     "refused_kept": Mutation("16", "refused marks close", [(MemoryControl, "refuse", _refuse_and_close)], REFUSALS),
     "refused_read": Mutation(
         "8", "reads ignore refusals", [(MemoryServer, "readable", _readable_though_refused)], REFUSED_READS
@@ -419,7 +436,13 @@ MUTATIONS: dict[str, Mutation] = {
     "refuse": Mutation("fleet", "lapsed writers go on", [(Membership, "surely_live", _always_live)], REFUSES),
     "loops": Mutation("fleet", "one loop's calls are awaited", [(Node, "handle", _handle_of_one_loop)], LOOPS),
     "await_first": Mutation(
-        "fleet", "syncs are awaited from the phase on", [(membership, "view_of", _view_awaiting_late)], BACK
+        "fleet", "syncs are awaited from the phase on", [(membership, "view_of", _view_awaiting_late)], COMING
+    ),
+    "leave_first": Mutation(
+        "fleet",
+        "reads stay while awaiting ends",
+        [(membership, "view_of", _view_reading_long), (MemoryServer, "readable", _readable_in_any_epoch)],
+        BACK,
     ),
     "fence_all": Mutation(
         "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], PAUSES

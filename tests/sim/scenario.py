@@ -121,17 +121,31 @@ UNITS = replace(DUAL, transactions=True, keys=3)
 UNIT_READS = replace(READS, transactions=True, keys=3, legacy_late=0.15)
 MANY = replace(DUAL, many=True, keys=3)
 MANY_READS = replace(READS, many=True, keys=3)
-PAID = replace(MANY, late=0.0, legacy_late=0.0, slow=0.2, gap=0.2, deletes=5, hesitates=True)
+PAID = replace(
+    DUAL,
+    many=True,
+    keys=3,
+    late=0.0,
+    legacy_late=0.0,
+    gap=1.0,
+    faults=0.02,
+    deletes=5,
+    hesitates=True,
+    seconds=16.0,
+    terms=replace(TERMS, many_limit=0),
+)
 SLOW_MANY = replace(MANY, faults=0.05, slow=0.3, legacy_late=0.3)
 REFUSALS = replace(DUAL, refusals=True)
 REFUSED_READS = replace(READS, refusals=True)
 LOOPS = replace(MOVES, loops=2, hesitates=True, keyless=True)
+COMING = replace(PAUSES, start=Phase.SHADOW_READ, plan=(Phase.READ_NEW, Phase.SHADOW_READ), gap=0.1)
 BACK = replace(
-    PAUSES,
-    start=Phase.SHADOW_READ,
-    plan=(Phase.READ_NEW, Phase.SHADOW_READ),
-    gap=0.1,
+    COMING,
+    start=Phase.READ_NEW,
+    plan=(Phase.SHADOW_READ, Phase.READ_NEW),
     keys=1,
+    gap=0.3,
+    faults=0.05,
     hesitates=True,
     terms=replace(TERMS, brisk=0.4),
 )
@@ -161,6 +175,7 @@ DIRECTED = (
     REFUSALS,
     REFUSED_READS,
     LOOPS,
+    COMING,
     BACK,
     ROUND,
     REFUSES,

@@ -29,6 +29,13 @@ QUICK = (
     "hold",
     "bf_present",
     "fence_hold",
+    "unit_marks",
+    "unit_await",
+    "nameless_wait",
+    "refused_kept",
+    "refused_read",
+    "outbox",
+    "refuse",
 )
 """One of each rule, soon found."""
 
