@@ -84,7 +84,7 @@ PIPELINES: dict[str, Stages] = {
 
 
 SECANTUS = {"project", "unwind all", "sums of a double"}
-"""Where SecantusDB differs: no paths through arrays, positions of 32 bits (`tests/diffs`), sums of doubles that are ints."""
+"""Where SecantusDB differs: no paths through arrays, positions of 32 bits (`tests/diffs`), ints for sums of doubles."""
 
 
 def is_secantus(uri: str) -> bool:
