@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -284,3 +285,87 @@ async def test_a_new_index_is_not_taken_for_one_that_is_gone(store: Store) -> No
     assert (await other.insert({"_id": 2, "a": 1, "b": 2}))["n"] == 1
     assert (await other.insert({"_id": 3, "a": 3, "b": 1}))["writeErrors"][0]["keyPattern"] == {"b": 1}
     assert await other.find({"b": 2}) == [{"_id": 2, "a": 1, "b": 2}]
+
+
+async def test_an_index_is_built_while_others_write(store: Store) -> None:
+    await store.insert(*({"_id": n, "a": n, "b": [n, -n] if n % 3 else n} for n in range(3000)))
+    writing = True
+
+    async def write(first: int) -> int:
+        engine = Engine(ENTITY, NAMESPACE, new_layout("documents"))
+        writes = 0
+        async with store.pool.connection() as conn:
+            while writing:
+                n = random.randrange(first, 3000, 3)
+                change = {"$inc": {"a": 5000}} if writes % 2 else {"$set": {"b": [writes], "a": n + 10_000 * writes}}
+                command = {"update": ENTITY, "updates": [{"q": {"_id": n}, "u": change}]}
+                assert (await engine.execute(conn, command))["n"] == 1
+                writes += 1
+        return writes
+
+    async with asyncio.TaskGroup() as group:
+        writers = [group.create_task(write(first)) for first in range(3)]
+        specs = [{"key": {"a": 1}, "name": "a"}, {"key": {"b": -1, "a": 1}, "name": "b"}]
+        made = await store.run({"createIndexes": ENTITY, "indexes": specs})
+        await asyncio.sleep(0.2)
+        writing = False
+    assert made.get("numIndexesAfter") == 3, made
+    assert all(writer.result() > 5 for writer in writers)
+    await _has_the_terms(store)
+
+
+async def _has_the_terms(store: Store) -> None:
+    """The terms are those of the documents, no more and no less."""
+    await store.layout.prepare(store.conn)
+    rows = await store.conn.fetch(f"SELECT k, doc FROM {store.layout.table}")
+    wanted = {
+        (ik, row["k"])
+        for row in rows
+        for index in store.layout.indexes
+        for ik in index.terms(store.layout.document((row["doc"],)), row["k"])
+    }
+    found = {tuple(row) for row in await store.conn.fetch(f"SELECT ik, k FROM {store.layout.term_table}")}
+    assert found == wanted
+
+
+async def test_a_build_that_was_interrupted_goes_on(store: Store) -> None:
+    await store.insert(*({"_id": n, "a": n} for n in range(2000)))
+    command = {"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a"}]}
+    building = asyncio.create_task(store.run(command))
+    while not await _registered(store):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    building.cancel()
+    await asyncio.wait([building])
+    other = Store(Engine(ENTITY, NAMESPACE, new_layout("documents")), store.conn, store.pool)
+    assert [spec["name"] for spec in (await other.run({"listIndexes": ENTITY}))["cursor"]["firstBatch"]] == ["_id_"]
+    assert await other.find({"a": 1999}) == [{"_id": 1999, "a": 1999}]
+    await other.insert({"_id": "new", "a": -1})
+    assert (await other.run(command))["numIndexesAfter"] == 2
+    await _has_the_terms(other)
+
+
+async def _registered(store: Store) -> bool:
+    async with store.pool.connection() as conn:
+        return bool(await conn.fetchval(f"SELECT count(*) FROM {store.layout.index_table}"))
+
+
+async def test_an_open_cursor_keeps_an_index_from_being_made_and_nobody_from_reading(store: Store) -> None:
+    await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a"}]})
+    await store.insert(*({"_id": n, "a": n} for n in range(1000)))
+    async with store.pool.connection() as conn:
+        cursor = await store.engine.open(conn, {"find": ENTITY, "filter": {}})
+        await cursor.batch()
+        again = await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a"}]})
+        assert again["numIndexesAfter"] == 2
+        refused = asyncio.create_task(store.run({"createIndexes": ENTITY, "indexes": [{"key": {"b": 1}, "name": "b"}]}))
+        async with store.pool.connection() as another:
+            longest = 0.0
+            while not refused.done():
+                began = asyncio.get_running_loop().time()
+                assert (await store.engine.execute(another, {"find": ENTITY, "filter": {"a": 7}}))["ok"] == 1.0
+                longest = max(longest, asyncio.get_running_loop().time() - began)
+                await asyncio.sleep(0.01)
+        assert (await refused)["code"] == 24
+        await cursor.close()
+    assert longest < 5
+    assert (await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"b": 1}, "name": "b"}]}))["ok"] == 1.0

@@ -23,6 +23,7 @@ from shadow_adapters.postgres.commands.explain import explain
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
+from shadow_adapters.postgres.commands.table_indexes import by_layout, create_table_indexes, list_table_indexes
 from shadow_adapters.postgres.commands.update import update
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
@@ -39,7 +40,7 @@ READS: Final[dict[str, Handler]] = {
     "aggregate": aggregate,
     "count": count,
     "distinct": distinct,
-    "listIndexes": list_indexes,
+    "listIndexes": by_layout(list_indexes, list_table_indexes),
     "explain": explain,
 }
 WRITES: Final[dict[str, Handler]] = {
@@ -48,7 +49,7 @@ WRITES: Final[dict[str, Handler]] = {
     "delete": delete,
     "findAndModify": find_and_modify,
     "findandmodify": find_and_modify,
-    "createIndexes": create_indexes,
+    "createIndexes": by_layout(create_indexes, create_table_indexes),
     "dropIndexes": drop_indexes,
     "create": create,
     "drop": drop,

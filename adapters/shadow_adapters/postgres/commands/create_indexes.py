@@ -1,17 +1,22 @@
-"""``createIndexes`` on the documents layout: the terms of every document, and from then on of every row written.
+"""``createIndexes`` on the documents layout: from then on the terms of every row written, then those of older ones.
 
-An index is made in one transaction that holds the table: from its commit on, no row is written by anyone who does not
-know the index (see `layouts.documents`).
+An index is registered in a short transaction that holds the table: from its commit on, no row is written by anyone who
+does not know the index (see `layouts.documents`). Queries use it when the older rows have their terms too.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
+
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.bson.types import is_number
+from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields
@@ -20,6 +25,8 @@ from shadow_adapters.postgres.layouts.terms import Index
 from shadow_adapters.postgres.query import BATCH, transaction
 from shadow_adapters.postgres.replies import Reply, duplicate_key
 
+_LOCK_MS: Final = 300
+_LOCK_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 _SERVED: Final = frozenset(("createIndexes", "indexes", "commitQuorum"))
 _INDEX: Final = frozenset(
     ("key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds", "background", "v", "ns")
@@ -48,13 +55,35 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     layout = documents_layout(call, "createIndexes")
     for spec in command["indexes"]:
         _check(spec)
-    async with changing_indexes(call, layout):
-        before = len(layout.indexes) + 1
-        for spec in command["indexes"]:
-            await _create(call, layout, spec)
-        after = len(layout.indexes) + 1
-        automatically = {"createdCollectionAutomatically": False}  # the table is there before it is used
-        return {**automatically, "numIndexesBefore": before, "numIndexesAfter": after, "ok": 1.0}
+    layout.forget()
+    await layout.prepare(call.conn)
+    before = _ready(layout)
+    fresh = [spec for spec in command["indexes"] if not _exists(layout, spec)]
+    if fresh:
+        async with changing_indexes(call, layout):
+            for spec in fresh:
+                if not any(index.name == spec["name"] for index in layout.indexes):
+                    await youngest(call, layout, spec)
+        await layout.prepare(call.conn)
+        names = [spec["name"] for spec in fresh]
+        await _build(call, layout, [index for index in layout.indexes if index.name in names and not index.ready])
+        await layout.prepare(call.conn)
+    automatically = {"createdCollectionAutomatically": False}  # the table is there before it is used
+    return {**automatically, "numIndexesBefore": before, "numIndexesAfter": _ready(layout), "ok": 1.0}
+
+
+def _ready(layout: DocumentsLayout) -> int:
+    return 1 + sum(index.ready for index in layout.indexes)
+
+
+def _exists(layout: DocumentsLayout, spec: Mapping[str, Any]) -> bool:
+    """Whether the index is there and ready. Raises `CommandFailure` 86 where its name is another index's."""
+    for index in layout.indexes:
+        if index.name == spec["name"]:
+            if not index.same(spec):
+                raise CommandFailure(86, f"An index named {spec['name']} exists with another definition")
+            return index.ready
+    return False
 
 
 def documents_layout(call: Call, command: str) -> DocumentsLayout:
@@ -67,20 +96,37 @@ def documents_layout(call: Call, command: str) -> DocumentsLayout:
 
 @asynccontextmanager
 async def changing_indexes(call: Call, layout: DocumentsLayout) -> AsyncIterator[None]:
-    """A transaction in which nobody else reads or writes the collection, and its indexes are known.
+    """A short transaction in which nobody else reads or writes the collection, and its indexes are known.
 
-    Raises `EpochMoved`, `StoreDown`.
+    Raises `CommandFailure` 24 where somebody, such as an open cursor, does not let go of it; `EpochMoved`, `StoreDown`.
     """
     async with transaction(call):
         gate = call.write_gate()
         await call.fetch(gate, f"SELECT {gate.sql} AS ok", gate.args, writing=True)
-        await call.conn.execute(f"LOCK TABLE {layout.table} IN ACCESS EXCLUSIVE MODE")
+        await _lock(call, layout, "ACCESS EXCLUSIVE")
         layout.forget()
         await layout.prepare(call.conn)
         try:
             yield
         finally:
             layout.forget()  # if this is rolled back, what was learnt is not true
+
+
+async def _lock(call: Call, layout: DocumentsLayout, mode: str) -> None:
+    """Lock the table until the transaction's end.
+
+    Whoever comes meanwhile waits behind this, so it waits a moment only, and tries again.
+    """
+    for pause in _LOCK_PAUSES:
+        try:
+            async with call.conn.transaction():
+                await call.conn.execute(f"SET LOCAL lock_timeout = {_LOCK_MS}")
+                await call.conn.execute(f"LOCK TABLE {layout.table} IN {mode} MODE")
+                await call.conn.execute("SET LOCAL lock_timeout TO DEFAULT")
+                return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(pause)
+    raise CommandFailure(24, f"Unable to acquire the lock of collection {call.namespace}: it is in use")
 
 
 def _check(spec: Mapping[str, Any]) -> None:
@@ -102,18 +148,6 @@ def _check(spec: Mapping[str, Any]) -> None:
             raise CommandFailure(67, "TTL indexes are single-field indexes, and not of _id")
 
 
-async def _create(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:
-    known = [index for index in layout.indexes if index.name == spec["name"]]
-    if known:
-        if not known[0].same(spec):
-            raise CommandFailure(86, f"An index named {spec['name']} exists with another definition")
-        return
-    fresh = Index.of(layout.version + 1, spec)
-    await youngest(call, layout, spec)
-    layout.indexes = (*layout.indexes, fresh)
-    await _fill(call, layout, fresh)
-
-
 async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:
     """Note a change of the indexes: one more, or with an empty specification one less. Rows must know it from now on.
 
@@ -121,6 +155,7 @@ async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any])
     """
     conn = call.conn
     layout.version += 1
+    await conn.execute(f"DELETE FROM {layout.index_table} WHERE spec = $1", encode({}))
     await conn.execute(f"INSERT INTO {layout.index_table} VALUES ($1, $2)", layout.version, encode(dict(spec)))
     await conn.execute(f"ALTER TABLE {layout.table} DROP CONSTRAINT IF EXISTS {KNOWN_INDEXES}")
     await conn.execute(
@@ -128,22 +163,71 @@ async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any])
     )
 
 
+async def _build(call: Call, layout: DocumentsLayout, indexes: Sequence[Index]) -> None:
+    """Write the terms of the documents that were there before, while others go on; then let queries use the indexes.
+
+    From its registration on every row is written with its terms, so that what is missing are those of older rows. Where
+    this is interrupted, the next command for the index goes on.
+
+    Raises `CommandFailure` 11000 where documents violate a unique one, which is then gone again.
+    """
+    for index in indexes:
+        try:
+            await _fill(call, layout, index)
+        except CommandFailure:
+            await forget_index(call, layout, index)
+            raise
+    if indexes:
+        async with changing_indexes(call, layout):
+            numbers = [index.number for index in indexes]
+            await call.conn.execute(f"UPDATE {layout.index_table} SET ready = true WHERE number = ANY($1)", numbers)
+            await youngest(call, layout, {})
+
+
+async def forget_index(call: Call, layout: DocumentsLayout, *indexes: Index) -> None:
+    """Take indexes away, then their terms, which nobody looks for any more."""
+    async with changing_indexes(call, layout):
+        numbers = [index.number for index in indexes]
+        await call.conn.execute(f"DELETE FROM {layout.index_table} WHERE number = ANY($1)", numbers)
+        await youngest(call, layout, {})
+    for index in indexes:
+        bounds = (index.prefix, (index.number + 1).to_bytes(4, "big"))
+        await call.conn.execute(f"DELETE FROM {layout.term_table} WHERE ik >= $1 AND ik < $2", *bounds)
+    await layout.prepare(call.conn)
+
+
 async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:
-    """Write the terms of every document. Raises `CommandFailure` 11000 at the first that is held already."""
-    after = None
-    insert = (
-        f"INSERT INTO {layout.term_table} (ik, k) SELECT * FROM unnest($1::bytea[], $2::bytea[]) "
-        "ON CONFLICT DO NOTHING RETURNING ik"
-    )
-    while chunk := await layout.scan(call.conn, after, BATCH):
-        terms = {}
-        for key, record in chunk:
-            for ik, values in index.terms(layout.document((record,)), key).items():
-                if ik in terms:
-                    raise duplicate_key(call.namespace, index.name, values)
-                terms[ik] = (key, values)
-        kept = {row[0] for row in await call.conn.fetch(insert, list(terms), [key for key, _ in terms.values()])}
-        for ik, (_, values) in terms.items():
-            if ik not in kept:
-                raise duplicate_key(call.namespace, index.name, values)
+    """Write the terms of every row, a few at a time, between which writers have their turn.
+
+    While those are read and written nobody may write: a writer takes away the terms that it sees, and would not see
+    those that are written beside it.
+    """
+    after: Key | None = None
+    while True:
+        began = time.monotonic()
+        async with transaction(call):
+            await _lock(call, layout, "SHARE")
+            chunk = await layout.scan(call.conn, after, BATCH)
+            if not chunk:
+                return
+            await _write_terms(call, layout, index, chunk)
         after = chunk[-1][0]
+        await asyncio.sleep(time.monotonic() - began)
+
+
+async def _write_terms(call: Call, layout: DocumentsLayout, index: Index, chunk: Sequence[tuple[Key, Record]]) -> None:
+    """Raises `CommandFailure` 11000 where another document has a term that must be unique."""
+    values: dict[bytes, dict[str, Any]] = {}
+    terms: list[tuple[bytes, Key]] = []
+    for key, record in chunk:
+        found = index.terms(layout.document((record,)), key)
+        values |= found
+        terms += [(ik, key) for ik in found]
+    columns = [[ik for ik, _ in terms], [key for _, key in terms]]
+    source = "unnest($1::bytea[], $2::bytea[]) AS n(ik, k)"
+    await call.conn.execute(
+        f"INSERT INTO {layout.term_table} (ik, k) SELECT n.ik, n.k FROM {source} ON CONFLICT DO NOTHING", *columns
+    )
+    others = f"SELECT n.ik FROM {source} JOIN {layout.term_table} AS u ON u.ik = n.ik AND u.k <> n.k LIMIT 1"
+    if index.unique and (taken := await call.conn.fetchval(others, *columns)) is not None:
+        raise duplicate_key(call.namespace, index.name, values[taken])

@@ -8,7 +8,7 @@ from typing import Any, Final
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
-from shadow_adapters.postgres.commands.create_indexes import changing_indexes, documents_layout, youngest
+from shadow_adapters.postgres.commands.create_indexes import documents_layout, forget_index
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
 from shadow_adapters.postgres.layouts.terms import Index
@@ -26,17 +26,12 @@ async def drop_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     """
     check_fields(command, "dropIndexes", _DROP, frozenset())
     layout = documents_layout(call, "dropIndexes")
-    async with changing_indexes(call, layout):
-        before = len(layout.indexes) + 1
-        dropped = _named(layout, command.get("index"))
-        for index in dropped:
-            await call.conn.execute(f"DELETE FROM {layout.index_table} WHERE number = $1", index.number)
-            start = index.prefix
-            end = (index.number + 1).to_bytes(4, "big")
-            await call.conn.execute(f"DELETE FROM {layout.term_table} WHERE ik >= $1 AND ik < $2", start, end)
-        if dropped:
-            await youngest(call, layout, {})
-        return {"nIndexesWas": before, "ok": 1.0}
+    layout.forget()
+    await layout.prepare(call.conn)
+    before = len(layout.indexes) + 1
+    if dropped := _named(layout, command.get("index")):
+        await forget_index(call, layout, *dropped)
+    return {"nIndexesWas": before, "ok": 1.0}
 
 
 def _named(layout: DocumentsLayout, wanted: Any) -> list[Index]:
@@ -64,7 +59,7 @@ async def list_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     """The specifications of all indexes, that of ``_id`` first, as a cursor of one batch."""
     check_fields(command, "listIndexes", _LIST, frozenset())
     layout = documents_layout(call, "listIndexes")
-    rows = await call.conn.fetch(f"SELECT spec FROM {layout.index_table} ORDER BY number")
+    rows = await call.conn.fetch(f"SELECT spec FROM {layout.index_table} WHERE ready ORDER BY number")
     specs = [_ID, *(_shown(spec) for row in rows if (spec := decode(row[0])))]
     return {"cursor": {"firstBatch": specs, "id": 0, "ns": call.namespace}, "ok": 1.0}
 

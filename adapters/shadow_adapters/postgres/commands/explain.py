@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import OPEN, Call
-from shadow_adapters.postgres.commands.aggregate import Aggregation
+from shadow_adapters.postgres.commands.aggregate import compile_aggregate
 from shadow_adapters.postgres.commands.fields import check_fields, document
 from shadow_adapters.postgres.commands.find import compile_find
 from shadow_adapters.postgres.compiler.resolver import Args
@@ -64,7 +64,7 @@ def _find(call: Call, command: Mapping[str, Any]) -> tuple[Mapping[str, Any], Qu
 
 
 def _aggregate(call: Call, command: Mapping[str, Any]) -> tuple[Mapping[str, Any], Query, list[Part]]:
-    found = Aggregation(call, command)
+    found = compile_aggregate(call, command)
     filter, query = found.first.filter, found.query
     parts = _match(call, filter, query) + _window(query)
     done = found.counted or found.first.stages

@@ -77,7 +77,8 @@ class DocumentsLayout(Layout):
             f"CREATE TABLE IF NOT EXISTS {self.table} (k bytea PRIMARY KEY, doc bytea NOT NULL, q jsonb NOT NULL, "
             "v integer NOT NULL) WITH (fillfactor = 80)",
             f"ALTER TABLE {self.table} ALTER COLUMN doc SET STORAGE EXTERNAL",
-            f"CREATE TABLE IF NOT EXISTS {self.index_table} (number integer PRIMARY KEY, spec bytea NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS {self.index_table} (number integer PRIMARY KEY, spec bytea NOT NULL, "
+            "ready boolean NOT NULL DEFAULT false)",
             f"CREATE TABLE IF NOT EXISTS {self.term_table} (ik bytea PRIMARY KEY, k bytea NOT NULL "
             f"REFERENCES {self.table} (k) ON DELETE CASCADE)",
             f"CREATE INDEX IF NOT EXISTS {self._term_index} ON {self.term_table} (k)",
@@ -100,9 +101,11 @@ class DocumentsLayout(Layout):
             return
         if problems := await self.check(conn):
             raise StoreDown("; ".join(problems))
-        rows = await fetch(conn, f"SELECT number, spec FROM {self.index_table} ORDER BY number")
+        rows = await fetch(conn, f"SELECT number, spec, ready FROM {self.index_table} ORDER BY number")
         self.version = rows[-1][0] if rows else 0
-        self.indexes = tuple(Index.of(number, spec) for number, stored in rows if (spec := decode(stored)))
+        self.indexes = tuple(
+            Index.of(number, spec, ready=ready) for number, stored, ready in rows if (spec := decode(stored))
+        )
         self._prepared = True
 
     def forget(self) -> None:
@@ -148,12 +151,15 @@ class DocumentsLayout(Layout):
     # -- indexes
 
     def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
-        if not self.indexes:
+        ready = [index for index in self.indexes if index.ready]
+        if not ready:
             return None
-        return choose(self.indexes, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
+        return choose(ready, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
 
     def expiries(self) -> Mapping[str, float]:
-        return {next(iter(index.key)): index.expires for index in self.indexes if index.expires is not None}
+        return {
+            next(iter(index.key)): index.expires for index in self.indexes if index.ready and index.expires is not None
+        }
 
     def side_effects(self, source: str, first: int, rows: Sequence[Sequence[Any]], *, gone: str = "") -> PutPlan:
         if not self.indexes:

@@ -41,6 +41,7 @@ class Index:
     Attributes:
         key: its fields and directions (1 or -1).
         partial: the filter of the documents that it has; None for all of them.
+        ready: whether every document has its terms, so that queries may use it.
         expires: seconds after its date at which a document expires; None where it does not.
         descending: whether each field descends.
     """
@@ -52,12 +53,13 @@ class Index:
     sparse: bool = False
     partial: Mapping[str, Any] | None = None
     expires: float | None = None
+    ready: bool = field(default=True, compare=False)
     descending: tuple[bool, ...] = field(default=(), compare=False)
     _paths: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     _holds: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, number: int, spec: Mapping[str, Any]) -> Index:
+    def of(cls, number: int, spec: Mapping[str, Any], *, ready: bool = True) -> Index:
         """The index of a specification such as ``{key: {a: 1}, name: "a_1", unique: true}``."""
         partial = spec.get("partialFilterExpression")
         return cls(
@@ -68,6 +70,7 @@ class Index:
             bool(spec.get("sparse")),
             partial,
             spec.get("expireAfterSeconds"),
+            ready,
             tuple(direction == -1 for direction in spec["key"].values()),
             tuple(tuple(path.split(".")) for path in spec["key"]),
             None if partial is None else compile_filter(partial).matches,
