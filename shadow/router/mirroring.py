@@ -26,11 +26,11 @@ _MEANING = ("key", "unique", "sparse", "partialFilterExpression", "expireAfterSe
 def mirror_once(here: LoopEntity, loop: Loop) -> None:
     """The first time that a process marks: whatever is there already."""
     if here.mirroring is None:
-        mirror(here, loop, "")
+        mirror(here, loop, "indexes")
 
 
 def mirror(here: LoopEntity, loop: Loop, name: str) -> None:
-    """Make new's indexes equal to legacy's, soon. ``name``: what has changed them, counted where new has none."""
+    """Make new's indexes equal to legacy's, soon. ``name``: what has changed them, counted where that fails."""
     here.unmirrored = name
     if here.mirroring is None or here.mirroring.done():
         here.mirroring = asyncio.get_running_loop().create_task(_mirror(here, loop))
@@ -42,18 +42,18 @@ async def _mirror(here: LoopEntity, loop: Loop) -> None:
         for pause in _PAUSES:
             await asyncio.sleep(pause)
             try:
-                if await _mirrored(here, loop, name):
+                if await _mirrored(here, loop):
                     break
             except (StoreError, PyMongoError, OSError):
                 continue  # a store is away
             except Exception as error:
                 unforeseen("the mirror of indexes", error)
         else:
-            here.entity.count_unsupported(name or "indexes")
+            here.entity.count_unsupported(name)
 
 
-async def _mirrored(here: LoopEntity, loop: Loop, name: str) -> bool:
-    """Whether every index that new can have is there now, and none that legacy has not."""
+async def _mirrored(here: LoopEntity, loop: Loop) -> bool:
+    """Whether every index that new can have is there now, and none that legacy has not. A real table keeps its own."""
     engine = here.entity.engine
     wanted = {index["name"]: index for index in await loop.store(here.entity.name).indexes()}
     async with loop.pool.connection() as conn:
@@ -62,10 +62,6 @@ async def _mirrored(here: LoopEntity, loop: Loop, name: str) -> bool:
             return await engine.execute(conn, command)
 
         listed = await run({"listIndexes": here.entity.collection})
-        if unsupported_in(listed) is not None:
-            if name:
-                here.entity.count_unsupported(name)
-            return True
         known = {index["name"]: index for index in listed["cursor"]["firstBatch"]}
         for gone in known.keys() - wanted.keys():
             await run({"dropIndexes": here.entity.collection, "index": gone})
