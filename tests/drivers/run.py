@@ -15,6 +15,7 @@ from typing import Any
 
 from shadow.cli.run import environment
 from shadow.embedded import HOST, MongoServer, PostgresServer
+from shadow_flags.phases import Phase
 from tests.drivers import recorder
 from tests.drivers.results import Result, Test
 from tests.drivers.suites import File, Suite, fetched, packages
@@ -47,6 +48,8 @@ def run(file: File, phase: str, postgres: PostgresServer, entities: Iterable[str
             broken = _finished(command, folder, given, here)
             return _result(file, phase, here, broken, ())
         with database(postgres) as store:
+            if phase != Phase.LEGACY:
+                given[recorder.UNHEARD] = "1"
             config = configure(here, mongo.uri, store.dsn, phase)
             asyncio.run(store.settle(config, phase, entities))
             broken = _finished(command, folder, environment(given, config), here)
