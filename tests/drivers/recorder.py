@@ -50,7 +50,7 @@ class Recorder:
     def pytest_collection_finish(self) -> None:
         for name in _SPECIFICATIONS if UNHEARD in os.environ else ():
             if name in sys.modules:
-                sys.modules[name].UnifiedSpecTestMixinV1.check_events = _unheard if "async" in name else _not_heard
+                sys.modules[name].UnifiedSpecTestMixinV1.check_events = _unheard
 
     def pytest_sessionfinish(self) -> None:
         self._write(
@@ -62,12 +62,8 @@ class Recorder:
         self._out.flush()
 
 
-async def _unheard(test: Any, spec: Any) -> None:
+def _unheard(test: Any, spec: Any) -> None:
     """Instead of comparing the commands that were sent with those that a specification expects."""
-
-
-def _not_heard(test: Any, spec: Any) -> None:
-    """The same for the synchronous driver."""
 
 
 def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
