@@ -94,8 +94,7 @@ class TransactionUnit:
         if self._store is Store.NEW:
             await self._commit_new()
         else:
-            entered, self._entered = self._entered, {}
-            for here, _ in entered.values():
+            for here, _ in self._entered.values():
                 on_legacy = lapsing.writing(here, on_legacy)
             await self._marked.commit(on_legacy, _commit_fate)
 
