@@ -20,6 +20,8 @@ from shadow_adapters.failures import StoreError
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Seconds before each try: new may lag behind the records that a unique index refuses."""
+_AWAY = 2.0
+"""Seconds before a store that is away is asked again."""
 _MEANING = ("key", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds")
 
 
@@ -39,17 +41,27 @@ def mirror(here: LoopEntity, loop: Loop, name: str) -> None:
 async def _mirror(here: LoopEntity, loop: Loop) -> None:
     while here.unmirrored is not None:
         name, here.unmirrored = here.unmirrored, None
-        for pause in _PAUSES:
-            await asyncio.sleep(pause)
+        try:
+            mirrored = await _tried(here, loop)
+        except Exception as error:
+            unforeseen("the mirror of indexes", error)
+            mirrored = False
+        if not mirrored:
+            here.entity.count_unsupported(name)
+
+
+async def _tried(here: LoopEntity, loop: Loop) -> bool:
+    """Whether it came about; a store that is away is waited for."""
+    for pause in _PAUSES:
+        await asyncio.sleep(pause)
+        while here.handle.view().marks:  # no longer once new leads
             try:
                 if await _mirrored(here, loop):
-                    break
+                    return True
+                break
             except (StoreError, PyMongoError, OSError):
-                continue  # a store is away
-            except Exception as error:
-                unforeseen("the mirror of indexes", error)
-        else:
-            here.entity.count_unsupported(name)
+                await asyncio.sleep(_AWAY)
+    return not here.handle.view().marks
 
 
 async def _mirrored(here: LoopEntity, loop: Loop) -> bool:
