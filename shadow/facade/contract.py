@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from shadow.metrics.tally import Tally
@@ -59,6 +59,9 @@ class Router(Protocol):
     async def open(self, op: CursorRead) -> Opened: ...
 
     async def alter(self, op: AlterOp[R]) -> R: ...
+
+    async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a call on a stack of its own, where so much stands on this one that it might not hold more."""
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""

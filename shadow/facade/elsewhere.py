@@ -20,6 +20,9 @@ READS = frozenset(
 )
 """Commands on a collection that change nothing."""
 
+_DEEP = 20
+"""So many collections are counted one inside the other before another stack is begun."""
+
 Place = tuple[str, str]
 
 
@@ -106,9 +109,13 @@ def _reaching(method: M, argument: str, writes: bool, written: Callable[[str, An
 
 async def pass_through(client: Any, reach: Reach, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
     """Run a call on legacy, counted on every configured collection in its reach."""
+    depth = 0
     for places, writes in ((reach.read, False), (reach.written, True)):
         for database, collection in places:
             seat = getattr(client[database][collection], "_seat", None) if database and collection else None
             if seat is not None:
                 on_legacy = partial(pass_on, seat, reach.name, writes, on_legacy, session)
+                depth += 1
+                if depth % _DEEP == 0:
+                    on_legacy = partial(seat.router.apart, on_legacy)
     return await on_legacy()

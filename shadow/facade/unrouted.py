@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from shadow.facade.contract import Opened
 from shadow.metrics.tally import Tally
@@ -50,6 +50,9 @@ class Unrouted:
 
     async def alter(self, op: AlterOp[R]) -> R:
         return await op.on_legacy()
+
+    async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        return await call()
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         return await on_legacy()

@@ -7,7 +7,9 @@ While the router is quiet nothing leaves that thread at all.
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
@@ -134,6 +136,10 @@ class WaitingRouter:
     async def alter(self, op: AlterOp[R]) -> R:
         answer: R = portal().run(self._router.alter(op))
         return answer
+
+    async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        with ThreadPoolExecutor(1, "shadow-apart") as thread:
+            return thread.submit(contextvars.copy_context().run, at_once, call()).result()
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         found = portal()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import UNSUPPORTED
@@ -80,6 +80,10 @@ class Router:
         """Alter the collection itself, or look at its indexes, where the authority is."""
         here = await self._here()
         return await self._measured(here, op, altering.alter(here, here.loop, op))
+
+    async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a call in a task, which has a stack of its own."""
+        return await asyncio.get_running_loop().create_task(call())
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""

@@ -51,6 +51,9 @@ class LegacyRouter:
         op.command()
         return await op.on_legacy()
 
+    async def apart(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        return await call()
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
         self.seen.append((name, writes))
         return await on_legacy()

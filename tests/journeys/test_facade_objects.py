@@ -215,3 +215,13 @@ async def test_an_aggregation_takes_what_the_drivers_takes(pair: Pair) -> None:
         cursor = await cursor if hasattr(cursor, "__await__") else cursor
         found.append([document async for document in cursor])
     assert found[0] == found[1] and len(found[0]) == 2
+
+
+async def test_a_database_of_many_collections_is_dropped(pair: Pair) -> None:
+    client, name = pair.clients[1], pair.facade.database.name
+    names = [f"routed_{number}" for number in range(130)]
+    for each in names:
+        await pair.clients[0][name][each].insert_one({})
+    await client.drop_database(name)
+    assert pair.router.seen == [("drop_database", True)] * (len(names) + 1)
+    assert await pair.clients[0][name].list_collection_names() == []
