@@ -84,3 +84,14 @@ async def test_100_a_cursor_whose_collection_is_dropped_ends_in_an_error(
     await pair.close()
     assert len(first) == 2
     assert raised.value.code in (43, 175)
+
+
+@pytest.mark.parametrize("collection", ["new"], indirect=True)
+async def test_100_a_cursor_of_new_reads_the_moment_at_which_it_was_opened(collection: Any) -> None:
+    await collection.insert_many([{"_id": n} for n in range(1000)])
+    cursor = collection.find({}, batch_size=2)
+    first = await anext(cursor)
+    await collection.delete_many({})
+    rest = await cursor.to_list(None)
+    assert sorted(document["_id"] for document in [first, *rest]) == list(range(1000))
+    assert await collection.count_documents({}) == 0
