@@ -45,3 +45,11 @@ def test_sixteen_megabytes_are_the_limit() -> None:
 
 def test_scalars_have_no_depth() -> None:
     check_depth("x")
+
+
+@pytest.mark.parametrize("bad", [{"$a": 1}, {"a": {"$b": 1}}])
+def test_no_name_in_an_id_begins_with_a_dollar(bad: Any) -> None:
+    assert checked_record({"_id": {"a.b": 1, "c": {"$ref": "x", "$id": 1}}, "$a": 1, "a": {"$b": 1}})
+    with pytest.raises(CommandFailure) as caught:
+        checked_record({"_id": bad})
+    assert caught.value.code == 52

@@ -1,4 +1,4 @@
-"""MongoDB's limits of a document: 100 levels of nesting, 16 MiB."""
+"""MongoDB's limits of a document: 100 levels of nesting, 16 MiB, no dollar before the names in its ``_id``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ MAX_DEPTH: Final = 100
 """Levels of documents and arrays inside each other, the document itself not counted (``BSONDepth``)."""
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Largest document that MongoDB stores."""
+_REFERENCE: Final = ("$ref", "$id", "$db")
 _NOTHING: Final[Iterable[Any]] = ()
 
 
@@ -48,9 +49,20 @@ def check_size(record: bytes) -> None:
         )
 
 
+def check_id(value: Any) -> None:
+    """Raises `CommandFailure` 52 (DollarPrefixedFieldName) where a name inside an ``_id`` begins with a dollar."""
+    inner = None if type(value) in SCALARS else as_document(value)
+    for name, each in () if inner is None else inner.items():
+        if name.startswith("$") and name not in _REFERENCE:
+            text = f"_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."
+            raise CommandFailure(52, text)
+        check_id(each)
+
+
 def checked_record(document: Mapping[str, Any]) -> bytes:
-    """The record of a document that is within the limits. Raises `CommandFailure` 15 or 10334."""
+    """The record of a document that is within the limits. Raises `CommandFailure` 15, 52 or 10334."""
     check_depth(document)
+    check_id(document.get("_id"))
     record = encode(document)
     check_size(record)
     return record
