@@ -30,7 +30,8 @@ def main() -> int:
     options = _options()
     console = Console(width=160)
     if options.show:
-        told = read([each for path in options.show for each in json.loads(path.read_text("utf-8"))])
+        found = read([each for path in options.show for each in json.loads(path.read_text("utf-8"))])
+        told = {file.label: found[file.label] for file in FILES if file.label in found}
         console.print(markdown(told), markup=False, soft_wrap=True)
         show(console, told)
         return 0
