@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from shadow.metrics.tally import Tally
@@ -75,6 +75,9 @@ class Binding(Protocol):
 
     def below(self, database: str, collection: str) -> bool:
         """Whether collections below this one (``fs.files`` below ``fs``) are configured."""
+
+    async def led_by_new(self, database: str) -> Mapping[str, bool]:
+        """The collections of a database that new leads, by name: whether they are there. Raises pymongo's errors."""
 
     async def collections(self, database: str) -> list[str]:
         """The names of the collections of a database, as far as any of them may be configured."""

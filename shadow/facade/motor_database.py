@@ -17,6 +17,7 @@ from shadow.facade.elsewhere import Reach, pass_through, reach_of_aggregate, rea
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
+from shadow.facade.listing import filter_in, listed_documents, listed_names
 from shadow.facade.motor_collection import AsyncIOMotorCollection
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream
 
@@ -84,6 +85,25 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         legacy = partial(hidden._async_aggregate, pipeline, *args, **kwargs)
         reach = reach_of_aggregate(self.name, pipeline)
         return start(self.get_io_loop(), pass_through(self._client, reach, legacy, session_in(args, kwargs)))
+
+    @like(DriverDatabase.list_collection_names)
+    def list_collection_names(self, *args: Any, **kwargs: Any) -> Any:
+        return start(self.get_io_loop(), self._shadow_names(super().list_collection_names, args, kwargs))
+
+    async def _shadow_names(self, names: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        led = await self._client._shadow_binding.led_by_new(self.name)
+        found: list[str] = await names(*args, **kwargs)
+        return listed_names(found, led, filter_in(args, kwargs)) if led else found
+
+    @like(DriverDatabase.list_collections)
+    async def list_collections(self, *args: Any, **kwargs: Any) -> Any:
+        led = await self._client._shadow_binding.led_by_new(self.name)
+        cursor: Any = await super().list_collections(*args, **kwargs)
+        if not led:
+            return cursor
+        name_only = bool(kwargs.get("nameOnly"))
+        listed = listed_documents(await cursor.to_list(None), led, filter_in(args, kwargs), name_only=name_only)
+        return self._shadow_cursor(None, {"cursor": {"firstBatch": listed, "id": 0}})
 
     @like(DriverDatabase.watch)
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:

@@ -14,6 +14,7 @@ from shadow.facade.commands import run_command
 from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
+from shadow.facade.listing import filter_in, listed_documents, listed_names
 from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
 
 
@@ -82,6 +83,22 @@ class AsyncDatabase(DriverDatabase[D]):
         legacy = partial(super().aggregate, pipeline, *args, **kwargs)
         reach = reach_of_aggregate(self._name, pipeline)
         return await pass_through(self._client, reach, legacy, session_in(args, kwargs))
+
+    @like(DriverDatabase.list_collection_names)
+    async def list_collection_names(self, *args: Any, **kwargs: Any) -> Any:
+        led = await self._client._shadow_binding.led_by_new(self._name)
+        names = await super().list_collection_names(*args, **kwargs)
+        return listed_names(names, led, filter_in(args, kwargs)) if led else names
+
+    @like(DriverDatabase.list_collections)
+    async def list_collections(self, *args: Any, **kwargs: Any) -> Any:
+        led = await self._client._shadow_binding.led_by_new(self._name)
+        cursor = await super().list_collections(*args, **kwargs)
+        if not led:
+            return cursor
+        name_only = bool(kwargs.get("nameOnly"))
+        listed = listed_documents([each async for each in cursor], led, filter_in(args, kwargs), name_only=name_only)
+        return self._shadow_cursor(session_in(args, kwargs), {"cursor": {"firstBatch": listed, "id": 0}})
 
     @like(DriverDatabase.watch)
     async def watch(self, *args: Any, **kwargs: Any) -> Any:

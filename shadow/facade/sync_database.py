@@ -15,6 +15,7 @@ from shadow.facade.commands import run_command
 from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
+from shadow.facade.listing import filter_in, listed_documents, listed_names
 from shadow.facade.sync_collection import OPTIONS, Collection
 from shadow.facade.waiting import at_once
 from shadow.runtime.portal import in_callers_thread, portal
@@ -95,6 +96,22 @@ class Database(DriverDatabase[D]):
         legacy = partial(_posted(super().aggregate), pipeline, *args, **kwargs)
         reach = reach_of_aggregate(self._name, pipeline)
         return at_once(pass_through(self._client, reach, legacy, session_in(args, kwargs)))
+
+    @like(DriverDatabase.list_collection_names)
+    def list_collection_names(self, *args: Any, **kwargs: Any) -> Any:
+        led: dict[str, bool] = portal().run(self._client._shadow_binding.led_by_new(self._name))
+        names = super().list_collection_names(*args, **kwargs)
+        return listed_names(names, led, filter_in(args, kwargs)) if led else names
+
+    @like(DriverDatabase.list_collections)
+    def list_collections(self, *args: Any, **kwargs: Any) -> Any:
+        led: dict[str, bool] = portal().run(self._client._shadow_binding.led_by_new(self._name))
+        cursor = super().list_collections(*args, **kwargs)
+        if not led:
+            return cursor
+        name_only = bool(kwargs.get("nameOnly"))
+        listed = listed_documents(list(cursor), led, filter_in(args, kwargs), name_only=name_only)
+        return self._shadow_cursor(session_in(args, kwargs), {"cursor": {"firstBatch": listed, "id": 0}})
 
     @like(DriverDatabase.watch)
     def watch(self, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,7 @@ from shadow.router.answers import driver_exception
 from shadow.router.mirroring import mirror
 from shadow.router.reading import Answered, on_new
 from shadow.router.writing import nameless
+from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown, StoreDown
 from shadow_flags.phases import Store
@@ -55,6 +56,16 @@ async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
         finally:
             here.handle.leave(view)
         await behind(here.handle, view, loop.node.terms)
+
+
+async def exists(loop: Loop, entity: Entity) -> bool:
+    """Whether a collection that new leads has records or indexes. Raises `pymongo.errors.AutoReconnect`."""
+    try:
+        async with loop.pool.connection() as conn:
+            reply = await entity.engine.execute(conn, {"create": entity.collection})
+    except (StoreDown, OutcomeUnknown) as error:
+        raise driver_exception(error) from error
+    return not reply["ok"]
 
 
 def _refuse_inside(op: AlterOp[Any]) -> None:

@@ -19,6 +19,7 @@ from shadow.config import EntitySettings, Settings, load
 from shadow.metrics.events import EventSink
 from shadow.metrics.prometheus import sink as prometheus_sink
 from shadow.metrics.sink import Fanout, Sink
+from shadow.router.altering import exists
 from shadow.router.router import ROUTERS, Router
 from shadow.router.unit import TransactionUnit
 from shadow.runtime import portal
@@ -28,6 +29,7 @@ from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.failures import StoreDown
 from shadow_adapters.postgres.layouts import Layout
+from shadow_flags.phases import Store
 
 _JOIN_SECONDS = 3.0
 _GLANCE = 0.01
@@ -190,6 +192,19 @@ class Binding:
         """
         runtime = current()
         return await (await runtime.loop()).collections(database) if runtime.settings.has_database(database) else []
+
+    async def led_by_new(self, database: str) -> dict[str, bool]:
+        """The collections of a database that new leads, by name: whether they have records or indexes there.
+
+        Raises pymongo's errors.
+        """
+        runtime = current()
+        if not runtime.settings.has_database(database):
+            return {}
+        loop = await runtime.loop()
+        entities = [entity for entity in list(runtime.entities.values()) if entity.database == database]
+        led = [entity for entity in entities if loop.add(entity).handle.view().authority is Store.NEW]
+        return {entity.collection: await exists(loop, entity) for entity in led}
 
     def unit(self, driver_session: Any) -> TransactionUnit:
         """The unit of the transaction that the session has just started."""

@@ -118,12 +118,16 @@ class FakeBinding:
         self.client = client
         self.routed = router
         self.units: list[FakeUnit] = []
+        self.led: dict[str, bool] = {}
 
     def router(self, database: str, collection: str) -> Any:
         return self.routed if collection.startswith("routed") else None
 
     def below(self, database: str, collection: str) -> bool:
         return collection == "leads"
+
+    async def led_by_new(self, database: str) -> dict[str, bool]:
+        return self.led
 
     async def collections(self, database: str) -> list[str]:
         found = plain_database(self.client, database).list_collection_names()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from pymongo.collation import Collation
-from pymongo.errors import OperationFailure
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from shadow import runtime
 from shadow_adapters.postgres.engine import Engine
@@ -193,3 +194,32 @@ async def test_nothing_is_altered_inside_a_transaction_on_new(world: World, phas
                 await alter
     await session.end_session()
     assert await facade.count_documents({}) == 2
+
+
+@pytest.mark.parametrize("phase", ["write_new", "new"])
+async def test_collections_are_listed_as_the_store_that_leads_them_has_them(world: World, phase: str) -> None:
+    legacy, facade = world.plain(phase), world.pair(phase)[1]
+    database = facade.database
+
+    async def listed(**options: Any) -> tuple[bool, list[Any]]:
+        cursor = await database.list_collections(**options)
+        found = [each async for each in cursor if each["name"] == phase]
+        names = await database.list_collection_names(**options)
+        assert (phase in names) == bool(found)
+        return phase in names, found
+
+    await facade.drop()
+    await legacy.insert_one({"_id": "what is left on legacy"})
+    assert await listed() == (False, [])
+    await facade.insert_one({"_id": 1})
+    await legacy.drop()
+    is_there, found = await listed()
+    assert is_there and found[0]["type"] == "collection" and found[0]["idIndex"]["name"] == "_id_"
+    assert await listed(filter={"name": phase}) == (is_there, found)
+    assert await listed(filter={"name": re.compile("^" + phase)}) == (is_there, found)
+    assert await listed(filter={"name": "other"}) == (False, [])
+    assert await listed(filter={"type": "view"}) == (False, [])
+    kept = await database.list_collections(nameOnly=True, authorizedCollections=True)
+    assert [each async for each in kept if each["name"] == phase] == [{"name": phase, "type": "collection"}]
+    with pytest.raises(CollectionInvalid):
+        await database.create_collection(phase)
