@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shadow.config import load
 from shadow.ops.base import Named
 from shadow.runtime.portal import portal
 from shadow.schema import apply
+from shadow_adapters.bson import keys
 from tests.journeys.facade_awaited import awaited
 from tests.journeys.facade_calls import SEED
 from tests.journeys.facade_new import NewRouter
@@ -218,8 +220,8 @@ async def test_every_aggregation_is_the_drivers_in(world: World, phase: str) -> 
     await world.seed(phase)
     found = {}
     for name, call in CALLS.items():
-        theirs = await outcome(lambda call=call: call(world.bare[f"bare_{phase}"]))
-        ours = await outcome(lambda call=call: call(world.facade[phase]))
+        theirs = await outcome(partial(call, world.bare[f"bare_{phase}"]))
+        ours = await outcome(partial(call, world.facade[phase]))
         if theirs != ours:
             found[name] = theirs, ours
     assert found == {}
@@ -300,3 +302,34 @@ async def test_what_nobody_compares_is_tried_on_new(world: World) -> None:
         return unsupported == {"$lookup from elsewhere": 1, "aggregate $densify": 1}
 
     await until(counted, "what new does not serve")
+
+
+async def test_shadow_reads_find_where_aggregations_differ(world: World, postgres_dsn: str) -> None:
+    await world.seed("shadow_read")
+    collection, entity = world.facade["shadow_read"], runtime.current().entities["in_shadow_read"]
+    group = [{"$group": {"_id": "$a", "n": {"$sum": 1}}}]
+    conn = await asyncpg.connect(postgres_dsn)
+
+    async def synced() -> bool:
+        marked = await conn.fetchval("SELECT EXISTS (SELECT FROM shadow.mark WHERE closed_at IS NULL)")
+        return not marked and await conn.fetchval(f"SELECT count(*) FROM {entity.layout.table}") == len(SEED)
+
+    async def compared(*pipelines: list[dict[str, Any]]) -> None:
+        for stages in pipelines:
+            before = entity.bound.compared
+
+            async def one(stages: Any = stages, before: int = before) -> bool:  # asked again where one was too late
+                await _list(collection.aggregate(stages))
+                return entity.bound.compared > before
+
+            await until(one, "a comparison")
+
+    try:
+        await until(synced, "the records to be in new")
+        await compared(group, [{"$match": {"a": 2}}], [BY_ID, {"$limit": 2}], [{"$count": "n"}])
+        assert entity.bound.mismatches == 0
+        await conn.execute(f"DELETE FROM {entity.layout.table} WHERE k = $1", keys.encode(2))
+        await compared(group)
+        assert entity.bound.mismatches > 0
+    finally:
+        await conn.close()
