@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo import AsyncMongoClient
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from shadow import runtime
 from shadow.config import load
@@ -18,6 +19,7 @@ from shadow.ops.base import Named
 from shadow.runtime.portal import portal
 from shadow.schema import apply
 from shadow_adapters.bson import keys
+from shadow_adapters.mongo.store import MongoStore
 from tests.journeys.facade_awaited import awaited
 from tests.journeys.facade_calls import SEED
 from tests.journeys.facade_new import NewRouter
@@ -169,7 +171,16 @@ class World:
         self.clients = awaited(bare(uri)), awaited(facade(uri))
         self.bare, self.facade = (client.get_default_database() for client in self.clients)
 
+    async def _joined(self) -> bool:
+        """Whether this process has learnt the phases, which may take longer than a call waits for it."""
+        try:
+            await self.facade["new"].find_one({})
+        except AutoReconnect:
+            return False
+        return runtime.current().control.node.membership.fleet is not None
+
     async def seed(self, *phases: str) -> None:
+        await until(self._joined, "the process's lease")
         for phase in phases:
             for collection in (self.bare[f"bare_{phase}"], self.facade[phase]):
                 await collection.delete_many({})
@@ -210,6 +221,10 @@ async def world(
             name.removeprefix("other_"),
         )
     await conn.close()
+    async with AsyncMongoClient[Any](mongo_uri) as client:  # as a fence would have: no call takes legacy for the truth
+        for name in names:
+            if name.removeprefix("other_") in ("write_new", "new"):
+                await MongoStore(client, made.bare.name, name, f"in_{name}").arm()
     runtime.install(settings)
     yield made
     await made.close()
