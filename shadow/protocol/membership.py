@@ -2,7 +2,7 @@
 
 A renewal carries the absolute expiry that it asks for, so that one that arrives late extends nothing. The holder trusts
 its lease to have lapsed only past the latest expiry that it ever sent, by the slowest clock that is possible
-(`surely_lapsed`), and to be live only before the expiry that was granted last, by the fastest one (`surely_live`).
+(`surely_lapsed`), and to be live only before the expiry that was granted last, by the fastest one (`live_spell`).
 
 When the server's generation has changed (a restart may have lost the newest marks), the lease is renewed in the same
 transaction that uploads everything this process remembers. A journal is uploaded with any renewal.
@@ -61,6 +61,7 @@ class Membership:
         self._sent = self._received = 0.0
         self._lapse = 0.0
         self._granted = self._live_until = 0.0
+        self._lapses = self._absences = 0
         self._asked: float | None = None  # the expiry of a renewal that was not answered
         self._acknowledged: dict[str, int] = {}
         self._soon = asyncio.Event()
@@ -71,10 +72,17 @@ class Membership:
         """Whether no other process can take this one's lease for live any more."""
         return asyncio.get_running_loop().time() >= self._lapse
 
-    def surely_live(self, now: float) -> bool:
-        """Whether no other process can take this one's lease for lapsed at the loop time ``now``, and what the fleet
-        had agreed on when it was renewed is what this process acts under."""
-        return now < self._live_until
+    def live_spell(self, now: float) -> int | None:
+        """Which spell this is of no other process being able to take the lease for lapsed, at the loop time ``now``.
+
+        None: they may. Another number than before: they could meanwhile. The views are as of the spell's beginning, or
+        later.
+        """
+        return self._lapses if now < self._live_until else None
+
+    def known_spell(self, now: float) -> int | None:
+        """The same of no other process having accounted for this one by time, the settling time after a lapse."""
+        return self._absences if now < self._live_until + self._terms.settle else None
 
     def lease_age(self) -> float:
         """Seconds since the lease was last renewed; 0 before the first time."""
@@ -109,8 +117,14 @@ class Membership:
             if asked is not None:
                 fleet = await self._extend()  # what was asked for before is about to lapse, or has
         self._adopt(fleet)
-        self._live_until = self._granted
+        self._vouch(asyncio.get_running_loop().time())
         await self._acknowledge()
+
+    def _vouch(self, now: float) -> None:
+        """What was granted counts from when its views are taken; after a gap a new spell begins."""
+        self._lapses += now >= self._live_until
+        self._absences += now >= self._live_until + self._terms.settle
+        self._live_until = self._granted
 
     async def look(self) -> Fleet:
         """The fleet now; the views of a process that has joined follow it. Raises `StoreDown`."""

@@ -9,8 +9,8 @@ from pymongo.errors import PyMongoError
 
 from shadow.ops.alter import AlterOp
 from shadow.protocol.reads import behind, write_fence
-from shadow.router import lapsing
 from shadow.router.answers import driver_exception
+from shadow.router.lapsing import Guard
 from shadow.router.mirroring import mirror
 from shadow.router.reading import Answered, on_new
 from shadow.router.writing import nameless
@@ -27,6 +27,7 @@ _IN_TRANSACTION = 263  # OperationNotSupportedInTransaction
 async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
     """Alter a collection, or look at its indexes, where the authority is. Raises the driver's own exceptions."""
     while True:
+        guard = Guard(here)
         try:
             view = await here.handle.enter()
         except StoreDown as error:
@@ -39,9 +40,9 @@ async def alter(here: LoopEntity, loop: Loop, op: AlterOp[R]) -> Answered[R]:
                     _mirror_to_legacy(here, op)
                 return Answered(value, "new", view.phase)
             if op.changes:
-                lapsing.refuse_write(here)
+                guard.write()
             if op.empties and view.marks:
-                value = await nameless(here, loop, view, op.on_legacy)
+                value = await nameless(here, loop, view, guard.writing(op.on_legacy))
             else:
                 value = await op.on_legacy()
             for named in op.unserved() if view.marks else ():

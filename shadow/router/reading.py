@@ -15,10 +15,10 @@ from shadow.ops.base import Op, ReadOp
 from shadow.ops.cursor import CursorRead
 from shadow.protocol import reads
 from shadow.protocol.view import View
-from shadow.router import lapsing
 from shadow.router.answers import driver_exception, promise, unsupported_in
 from shadow.router.company import Company
 from shadow.router.cursor import NewCursor, Opened
+from shadow.router.lapsing import Guard
 from shadow.router.trial import trial
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
@@ -56,7 +56,7 @@ async def read(here: LoopEntity, loop: Loop, op: ReadOp[R]) -> Answered[R]:
             loop.node.terms,
             wants_new=lambda view: _wants_new(loop, place, view),
             on_new=lambda fence: on_new(loop, entity, op, fence),
-            on_legacy=lapsing.reading(here, op.on_legacy),
+            on_legacy=Guard(here).reading(op.on_legacy),
         )
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error
@@ -230,7 +230,7 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: CursorRead, company: Com
             loop.node.terms,
             wants_new=lambda view: _wants_new(loop, place, view),
             on_new=new,
-            on_legacy=lapsing.reading(here, legacy),
+            on_legacy=Guard(here).reading(legacy),
         )
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error

@@ -18,9 +18,9 @@ from shadow.protocol.reads import write_fence
 from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate
-from shadow.router import lapsing
 from shadow.router.bind import named_keys, plan
 from shadow.router.cursor import Opened
+from shadow.router.lapsing import Guard
 from shadow.router.reading import Answered
 from shadow.router.writing import FATES
 from shadow.runtime.loops import Loop, LoopEntity
@@ -48,6 +48,7 @@ class TransactionUnit:
         self._runtime = runtime
         self._store: Store | None = None
         self._entered: dict[str, tuple[LoopEntity, View]] = {}
+        self._guards: dict[str, Guard] = {}
         self._marked = MarkedUnit()
         self._written: dict[str, list[Key]] = {}  # on new
         self._loop: Loop | None = None
@@ -61,7 +62,7 @@ class TransactionUnit:
         here, view = await self._enter(op)
         if self._store is Store.NEW:
             return Answered(await self._on_new(op, view, None), "new", view.phase)
-        lapsing.refuse_read(here)
+        self._guards[here.entity.name].read()
         return Answered(await op.on_legacy(), "legacy", view.phase)
 
     async def write(self, op: WriteOp[R]) -> Answered[R]:
@@ -71,7 +72,7 @@ class TransactionUnit:
             result = await self._on_new(op, view, write_fence(view))
             self._written.setdefault(view.entity, []).extend(named_keys(op.targets()))
             return Answered(result, "new", view.phase)
-        lapsing.refuse_write(here)
+        self._guards[here.entity.name].write()
         if view.marks:
             op = await self._mark(here, op)
         return Answered(await op.on_legacy(), "legacy", view.phase)
@@ -81,7 +82,7 @@ class TransactionUnit:
         here, view = await self._enter(op)
         others = await self._others(here, op)
         if self._store is Store.LEGACY:
-            lapsing.refuse_read(here)
+            self._guards[here.entity.name].read()
             return Opened(None, None)
         with _in_drivers_words():
             for each in (view, *(entered[1] for entered in others.values())):
@@ -94,8 +95,8 @@ class TransactionUnit:
         if self._store is Store.NEW:
             await self._commit_new()
         else:
-            for here, _ in self._entered.values():
-                on_legacy = lapsing.writing(here, on_legacy)
+            for guard in self._guards.values():
+                on_legacy = guard.writing(on_legacy)
             await self._marked.commit(on_legacy, _commit_fate)
 
     async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
@@ -128,8 +129,10 @@ class TransactionUnit:
         if found is None:
             self._loop = await self._runtime().loop()
             here = self._loop.add(self._runtime().entities[name])
+            guard = Guard(here)
             found = (here, await here.handle.enter())
             self._entered[name] = found
+            self._guards[name] = guard
             self._marked.enter(here.handle, found[1])
         authority = found[1].authority
         self._store = self._store or authority

@@ -11,9 +11,9 @@ from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate, Spent, Write
 from shadow.protocol.writes import write as marked_write
-from shadow.router import lapsing
 from shadow.router.answers import driver_exception
 from shadow.router.bind import Plan, named_keys, plan
+from shadow.router.lapsing import Guard
 from shadow.router.mirroring import mirror_once
 from shadow.router.reading import Answered, on_new
 from shadow.router.rehearsing import rehearsal
@@ -35,6 +35,7 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
         inside: Answered[R] = await op.unit.write(op)
         return inside
     while True:
+        guard = Guard(here)
         try:
             view = await here.handle.enter()
         except StoreDown as error:
@@ -46,11 +47,11 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
                 if view.follows:
                     await loop.lane.follow(view, named_keys(op.targets()))
                 return Answered(value, "new", view.phase)
-            lapsing.refuse_write(here)
+            guard.write()
             if not view.marks:
                 return Answered(await op.on_legacy(), "legacy", view.phase)
             spent = Spent()
-            value = await _marked(here, loop, view, op, spent)
+            value = await _marked(here, loop, view, op, spent, guard)
             return Answered(value, "legacy", view.phase, spent.mark, spent.sync)
         except EpochMoved:
             pass
@@ -67,20 +68,20 @@ async def write(here: LoopEntity, loop: Loop, op: WriteOp[R]) -> Answered[R]:
         await behind(here.handle, view, loop.node.terms)
 
 
-async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spent: Spent) -> R:
+async def _marked(here: LoopEntity, loop: Loop, view: View, op: WriteOp[R], spent: Spent, guard: Guard) -> R:
     """The write inside the protocol; looked up again where the one record that it chose was lost meanwhile."""
     mirror_once(here, loop)
     for attempt in range(_ATTEMPTS):
         prepared = await plan(op, loop.node.terms.many_limit)
         if prepared.too_many:
-            return await nameless(here, loop, view, op.on_legacy)
-        result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared, spent))
+            return await nameless(here, loop, view, guard.writing(op.on_legacy))
+        result = await marked_write(loop.lane, here.handle, view, _call(here, loop, view, prepared, spent, guard))
         if prepared.exact or not prepared.keys or not prepared.op.missed(result) or attempt == _ATTEMPTS - 1:
             return result
     raise AssertionError("unreachable: the last attempt returns")
 
 
-def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Spent) -> Write[R]:
+def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Spent, guard: Guard) -> Write[R]:
     op, keys = prepared.op, prepared.keys
 
     def fate(error: BaseException) -> Fate:
@@ -90,7 +91,7 @@ def _call(here: LoopEntity, loop: Loop, view: View, prepared: Plan[R], spent: Sp
 
     return Write(
         keys=keys,
-        apply=lapsing.writing(here, op.on_legacy),
+        apply=guard.writing(op.on_legacy),
         fate=fate,
         changed=op.changed,
         records=op.whole(),
@@ -109,13 +110,12 @@ async def nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[],
     def fate(error: BaseException) -> Fate:
         return Fate.UNKNOWN if outcome_of(error) is Outcome.UNKNOWN else Fate.SOME
 
-    lapsing.refuse_write(here)
-    call = Write([None], lapsing.writing(here, apply), fate, nameless=True)
-    return await marked_write(loop.lane, here.handle, view, call)
+    return await marked_write(loop.lane, here.handle, view, Write([None], apply, fate, nameless=True))
 
 
 async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
     """A method that only legacy serves. A write among them leaves a debt; where new is the authority it is refused."""
+    guard = Guard(here)
     try:
         view = await here.handle.enter()
     except StoreDown as error:
@@ -127,10 +127,11 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
                 "step back to read_new, or use a served method"
             )
             raise driver_error(CommandFailure(115, text, unsupported=name))
-        if writes:
-            lapsing.refuse_write(here)
-        if writes and view.marks:
-            return await nameless(here, loop, view, on_legacy)
-        return await lapsing.reading(here, on_legacy)()
+        if not writes:
+            return await guard.reading(on_legacy)()
+        guard.write()
+        if view.marks:
+            return await nameless(here, loop, view, guard.writing(on_legacy))
+        return await on_legacy()
     finally:
         here.handle.leave(view)

@@ -112,8 +112,10 @@ class Application:
         async def on_new(fence: Fence | None) -> Record | None:
             return await process.new.read_fenced(fence, key)
 
+        begun = process.spells()
+
         async def on_legacy() -> Record | None:
-            process.refuse_lapsed(self._world.scenario.terms.settle)
+            process.refuse_lapsed(begun, writes=False)
             return (await process.legacy.read([key])).get(key)
 
         with contextlib.suppress(StoreDown):
@@ -141,6 +143,7 @@ class _Call:
         self._world = application._world
         self._chance = application._chance
         self.number = number
+        self._begun = self._process.spells()
         scenario = self._world.scenario
         weights = {
             "append": 5,
@@ -161,12 +164,13 @@ class _Call:
         handle = self._application.handle
         await self._process.refuse_armed(handle)
         while True:
+            self._begun = self._process.spells()
             view = await handle.enter()
             left = False
             try:
                 await self._world.chaos.hesitate(self._application.name)
                 if view.authority is Store.LEGACY:
-                    self._process.refuse_lapsed()
+                    self._process.refuse_lapsed(self._begun, writes=True)
                 if view.authority is Store.NEW:
                     with contextlib.suppress(EpochMoved):
                         await self._on_new(view)
@@ -224,7 +228,7 @@ class _Call:
         return len(self.keys) > self._world.scenario.terms.many_limit
 
     async def _on_legacy(self) -> None:
-        self._process.refuse_lapsed()
+        self._process.refuse_lapsed(self._begun, writes=True)
         self._note_sent()
         changes = self._changes("legacy").items()
         writes = (self._process.legacy.change(key, change) for key, change in changes)
@@ -257,7 +261,7 @@ class _Call:
         raise AssertionError("unreachable")
 
     async def _commit(self, transaction: Transaction) -> None:
-        self._process.refuse_lapsed()
+        self._process.refuse_lapsed(self._begun, writes=True)
         await self._process.legacy.commit(transaction)
 
     async def _mark_transaction(self, unit: MarkedUnit, view: View) -> None:

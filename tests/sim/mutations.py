@@ -341,8 +341,8 @@ def _handle_of_one_loop(self: Node, entity: str) -> Handle:
     return self.handles[-1]
 
 
-def _always_live(self: Membership, now: float) -> bool:
-    return True
+def _one_spell(self: Membership, now: float) -> int:
+    return 0
 
 
 def _view_awaiting_late(state: EntityState) -> View:
@@ -433,7 +433,7 @@ MUTATIONS: dict[str, Mutation] = {
         "8", "reads ignore refusals", [(MemoryServer, "readable", _readable_though_refused)], REFUSED_READS
     ),
     "outbox": Mutation("18", "writes on new leave no mark", [(MemoryServer, "mark_outbox", _no_outbox)], NEW),
-    "refuse": Mutation("fleet", "lapsed writers go on", [(Membership, "surely_live", _always_live)], REFUSES),
+    "refuse": Mutation("fleet", "lapsed writers go on", [(Membership, "live_spell", _one_spell)], REFUSES),
     "loops": Mutation("fleet", "one loop's calls are awaited", [(Node, "handle", _handle_of_one_loop)], LOOPS),
     "await_first": Mutation(
         "fleet", "syncs are awaited from the phase on", [(membership, "view_of", _view_awaiting_late)], COMING

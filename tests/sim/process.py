@@ -101,11 +101,16 @@ class Process:
         if not handle.view().known and await self.legacy.armed():
             raise StoreDown("the phase is not known yet, and the authority may have moved")
 
-    def refuse_lapsed(self, patience: float = 0.0) -> None:
+    def spells(self) -> tuple[int | None, int | None]:
+        """What a call asks before it takes its view."""
+        now = self.world.loop.time()
+        return self.node.membership.live_spell(now), self.node.membership.known_spell(now)
+
+    def refuse_lapsed(self, begun: tuple[int | None, int | None], *, writes: bool) -> None:
         """In a refusing run, what every write on legacy asks before its mark and before it is sent, and every read."""
-        now = self.world.loop.time() - patience
-        if self.world.scenario.refuses and not self.node.membership.surely_live(now):
-            raise StoreDown("the lease may have lapsed")
+        before, now = (spells[0 if writes else 1] for spells in (begun, self.spells()))
+        if self.world.scenario.refuses and (before is None or before != now):
+            raise StoreDown("the lease may have lapsed since the call began")
 
     # -- what the world looks at
 
