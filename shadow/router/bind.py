@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from bson import ObjectId
 from pymongo import ReadPreference
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from shadow.ops.base import Bound, Chosen, Many, Named, Target, WriteOp
@@ -56,7 +57,10 @@ async def plan(op: WriteOp[R], limit: int) -> Plan[R]:
     bound = []
     found: list[Key] = []
     for target in targets:
-        ids = await _resolve(op, target, limit + 1 - len(found))
+        try:
+            ids = await _resolve(op, target, limit + 1 - len(found))
+        except OperationFailure:  # the write will be refused too, in words and with an error of its own
+            return Plan(op, (), exact=False, too_many=True)
         if len(found) + len(ids.ids) > limit or not all(can_narrow(each, target) for each in ids.ids):
             return Plan(op, (), exact=False, too_many=True)
         bound.append(ids)

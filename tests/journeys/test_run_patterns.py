@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pymongo import DeleteMany, InsertOne, MongoClient
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo import DeleteMany, DeleteOne, InsertOne, MongoClient
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from shadow import runtime
@@ -123,7 +123,7 @@ async def settled(made: Fleet, phase: str) -> None:
     runtime.install(load(made.path))
 
 
-async def test_the_search_for_the_records_of_a_write_bears_its_comment(
+async def test_the_search_for_the_records_of_a_write_bears_its_comment_and_hides_no_error(
     tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str
 ) -> None:
     made = Fleet(tmp_path, own_mongo.uri, postgres_dsn)
@@ -131,10 +131,17 @@ async def test_the_search_for_the_records_of_a_write_bears_its_comment(
     sent = Sent()
     try:
         async with AsyncMongoClient(made.mongo, event_listeners=[sent]) as client:
-            await client["app"]["things"].find_one_and_delete({"a": 1}, comment="why")
+            things = client["app"]["things"]
+            await things.find_one_and_delete({"a": 1}, comment="why")
+            unknown = {"$expr": {"$eq": ["$a", "$$unknown"]}}
+            with pytest.raises(WriteError) as refused:
+                await things.update_one(unknown, {"$set": {"a": 2}})
+            with pytest.raises(BulkWriteError):
+                await things.bulk_write([InsertOne({"_id": 1}), DeleteOne(unknown)], ordered=False)
+        assert refused.value.code == 17276
     finally:
         runtime.uninstall()
-    assert sent.names == ["find", "findAndModify", "endSessions"] and sent.comments[:2] == ["why", "why"]
+    assert sent.names[:2] == ["find", "findAndModify"] and sent.comments[:2] == ["why", "why"]
 
 
 async def test_what_new_does_not_serve_is_refused_in_the_drivers_words(
