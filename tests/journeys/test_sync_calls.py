@@ -16,11 +16,11 @@ from typing import Any
 
 import pymongo
 import pytest
-from pymongo.errors import DuplicateKeyError, ExecutionTimeout, NetworkTimeout
+from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout
 
 from shadow.pymongo import MongoClient
 from shadow.runtime.portal import Portal
-from tests.journeys.runtime_support import ENTITY, PATIENCE, Site, environment, running
+from tests.journeys.runtime_support import ENTITY, PATIENCE, Site, environment, running, until
 
 
 @pytest.fixture
@@ -37,7 +37,15 @@ async def things(request: pytest.FixtureRequest, site: Site) -> AsyncIterator[An
     async with running(site):
         with MongoClient[dict[str, Any]](site.mongo) as client:
             made = client[site.database][ENTITY]
-            made.find_one({})
+
+            async def served() -> bool:
+                try:
+                    made.find_one({})
+                except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
+                    return False
+                return True
+
+            await until(served, "the first answer")
             yield made
 
 
@@ -166,7 +174,8 @@ async def test_legacy_alone_never_leaves_the_callers_thread(things: Any, monkeyp
 
 
 SCRIPT = """
-import atexit, os, sys
+import atexit, os, sys, time
+from pymongo.errors import AutoReconnect
 from shadow.config import load
 from shadow.pymongo import MongoClient
 
@@ -176,7 +185,12 @@ database, _, name = settings.entities["things"].legacy.mongo.partition(".")
 things = client[database][name]
 
 def work(key, n):
-    things.update_one({"_id": key}, {"$set": {"n": n}}, upsert=True)
+    while True:
+        try:
+            things.update_one({"_id": key}, {"$set": {"n": n}}, upsert=True)
+            break
+        except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
+            time.sleep(0.1)
     assert things.find_one({"_id": key}) == {"_id": key, "n": n}
     assert [each["n"] for each in things.find({"_id": key})] == [n]
 
@@ -253,7 +267,8 @@ async def test_an_unchanged_application_is_routed(site: Site, phase: str) -> Non
 
 
 LATE = """
-import atexit
+import atexit, time
+from pymongo.errors import AutoReconnect
 atexit.register(lambda: tell(lambda: things.insert_one({"_id": "too late"})))
 from shadow.config import load
 from shadow.pymongo import MongoClient
@@ -269,7 +284,12 @@ settings = load()
 client = MongoClient(settings.stores.mongo.get_secret_value())
 database, _, name = settings.entities["things"].legacy.mongo.partition(".")
 things = client[database][name]
-things.find_one({})
+while True:
+    try:
+        things.find_one({})
+        break
+    except AutoReconnect:
+        time.sleep(0.1)
 """
 
 
