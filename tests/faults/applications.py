@@ -96,8 +96,8 @@ class Ledger:
     _read: int = 0
 
     def follow(self, path: Path) -> None:
-        """Take in what was appended since the last look."""
-        data = path.read_bytes()
+        """Take in what was appended since the last look; the first line makes the file."""
+        data = path.read_bytes() if path.exists() else b""
         for line in data[self._read :].decode().splitlines():
             self._take(*line.split(" ", 2))
         self._read = len(data)
