@@ -180,6 +180,10 @@ async def test_no_filter_misses_a_document(kind: str, indexed: bool, postgres_ds
         await _fill(store)
         for filter in seen:
             await _same(store, filter)
+            others = {"$nor": [filter]}
+            found, rest = await _ids(store, filter), await _ids(store, others)
+            assert found == sorted(expected(filter)), filter
+            assert sorted(found + rest) == sorted(document["_id"] for document in DOCUMENTS), filter
 
 
 SORTED_FILTERS: list[dict[str, Any]] = [
@@ -227,6 +231,10 @@ async def test_the_first_in_order_are_the_first(
 async def _fill(store: Store) -> None:
     reply = await store.insert(*DOCUMENTS)
     assert reply == {"n": len(DOCUMENTS), "ok": 1.0}
+
+
+async def _ids(store: Store, filter: dict[str, Any]) -> list[str]:
+    return sorted(document["_id"] for document in await store.find(filter))
 
 
 async def _index(store: Store, indexed: bool) -> None:
