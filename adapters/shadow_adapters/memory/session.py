@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from shadow_adapters.contract import Captured, Key, MarkId, NewMark, Record
-from shadow_adapters.failures import StoreDown
+from shadow_adapters.failures import Refused, StoreDown
 from shadow_adapters.memory.network import Link
 from shadow_adapters.memory.server import MemoryServer
 
@@ -73,7 +73,11 @@ class MemorySession:
             return work()
 
         self._unanswered += 1
-        result = await self._link.call(apply)
+        try:
+            result = await self._link.call(apply)
+        except Refused:  # which is an answer
+            self._unanswered -= 1
+            raise
         self._unanswered -= 1
         return result
 
