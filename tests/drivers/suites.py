@@ -54,10 +54,7 @@ class File:
 _CALLS = """
     bulk change_stream client client_bulk_write collation collection collection_management comment
     crud_unified cursor custom_types database
-    examples grid_file gridfs gridfs_bucket gridfs_spec index_management json_util_integration
-    monitoring raw_bson read_concern read_preferences read_write_concern_spec
-    retryable_reads retryable_reads_unified retryable_writes retryable_writes_unified run_command
-    session sessions_unified transactions transactions_unified versioned_api_integration
+    examples grid_file gridfs_bucket raw_bson run_command session sessions_unified transactions
 """
 """Tests that PyMongo has in both of its shapes. What is left out needs a server that no test of ours can start (with
 authentication, TLS, encryption, several members), or looks at no call of an application."""
@@ -71,7 +68,7 @@ SUITES = (
     Suite(
         "pymongo",
         "test/asynchronous",
-        _named(_CALLS + "async_cancellation async_contextvars_reset concurrency"),
+        _named(_CALLS),
         options=("-m", "default or default_async"),
     ),
     Suite("pymongo", "test", _named(_CALLS + "threads default_exports"), options=("-m", "default or default_async")),
