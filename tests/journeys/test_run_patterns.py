@@ -156,6 +156,9 @@ async def test_what_new_does_not_serve_is_refused_in_the_drivers_words(
             await client["app"]["things"].insert_one({"_id": 1})
             with pytest.raises(DuplicateKeyError):
                 await client["app"]["things"].insert_one({"_id": 1})
+            async with client.start_session() as session, await session.start_transaction():
+                await client["app"]["things"].insert_many([{"_id": 2}, {"_id": 3}], session=session)
+            assert await client["app"]["things"].distinct("_id") == [1, 2, 3]
         assert refused.value.code == 115
         labels = {"entity": "all.app.things", "op": "insert_one", "phase": "new", "store": "new", "outcome": "refused"}
         assert registry().get_sample_value("shadow_operations_total", labels) == 1, "nothing was asked of legacy"

@@ -87,11 +87,18 @@ class Call:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Inside a transaction: an error in the block undoes the block and not the transaction."""
-        if self.conn.is_in_transaction():
-            async with self.conn.transaction():
-                yield
-        else:
+        if not self.conn.is_in_transaction():
             yield
+            return
+        # Not asyncpg's own: that refuses to stand in a transaction which was not begun by it, as an application's is.
+        await self.conn.execute("SAVEPOINT shadow")
+        try:
+            yield
+        except BaseException:
+            if not self.conn.is_closed():
+                await self.conn.execute("ROLLBACK TO SAVEPOINT shadow; RELEASE SAVEPOINT shadow")
+            raise
+        await self.conn.execute("RELEASE SAVEPOINT shadow")
 
     async def fetch(self, gate: Gate, sql: str, args: Sequence[Any], *, writing: bool) -> list[asyncpg.Record]:
         """The rows of a statement whose first column is its gate's word; raises the gate's error when that is false.
