@@ -445,6 +445,6 @@ MUTATIONS: dict[str, Mutation] = {
         BACK,
     ),
     "fence_all": Mutation(
-        "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet: [])], PAUSES
+        "fence", "not everybody is awaited", [(conductor, "members", lambda state, fleet, after: [])], PAUSES
     ),
 }
