@@ -89,6 +89,11 @@ async def test_a_long_result_comes_in_batches_and_ends(pair: Pair) -> None:
     cursor = pair.facade.find({}).sort("_id", 1)
     assert [document["_id"] async for document in cursor] == list(range(350))
     assert not cursor.alive
+
+    async def told() -> bool:
+        return bool(pair.router.opened[-1].delivered)
+
+    await until(told, "what was delivered")  # a synchronous cursor tells its loop, and does not wait
     assert pair.router.opened[-1].delivered[0][1] is True
 
 
