@@ -239,6 +239,17 @@ class MarkBook:
         """Whether the mark is in memory, open or closing."""
         return seq in self._open or seq in self._closing
 
+    def is_open(self, entity: str, key: Key | None) -> bool:
+        """Whether this process has a mark of the key open, or one that names no key (None: any of the entity).
+
+        Those that only its journal has are among them.
+        """
+        with self._lock:
+            return any(
+                held.entity == entity and (key is None or held.key is None or held.key == key)
+                for held in self._open.values()
+            )
+
     def open_keys(self, entity: str) -> set[Key]:
         """Keys of the entity with an open mark of this process."""
         with self._lock:

@@ -128,6 +128,8 @@ class Loop:
             "OR EXISTS (SELECT FROM shadow.debt d WHERE d.entity = $1 AND d.paid_at IS NULL) "
             "OR EXISTS (SELECT FROM shadow.entity e WHERE e.entity = $1 AND e.phase IN ('legacy', 'new'))"
         )
+        if self.node.book.is_open(entity, key):
+            return True  # PostgreSQL need not know it yet: it may have been away
         async with self.pool.connection() as conn:
             return bool(await conn.fetchval(sql, entity, key))
 
