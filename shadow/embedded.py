@@ -188,7 +188,7 @@ class MongoServer(Server):
 
     def _command(self) -> list[str]:
         _require("secantus")
-        data = ["--storage-path", str(self.folder / "data"), "--cache-size", "256M", "--log-level", "WARNING"]
+        data = ["--storage-path", str(self.folder / "data"), "--cache-size", "1G", "--log-level", "WARNING"]
         sync = ["--sync-on-commit"] if self._durable else []
         return [sys.executable, "-m", "secantus", "--host", HOST, "--port", str(self.port), *data, *sync]
 

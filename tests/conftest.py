@@ -59,7 +59,7 @@ def mongo_uri(mongo_server_uri: str) -> Iterator[str]:
     """A connection string whose default database is this test's own; dropped afterwards."""
     database = f"t_{uuid.uuid4().hex[:12]}"
     yield _with_database(mongo_server_uri, database)
-    with pymongo.MongoClient[dict[str, object]](mongo_server_uri) as client:
+    with pymongo.MongoClient[dict[str, object]](mongo_server_uri, timeoutMS=60_000) as client:  # or it waits for ever
         client.drop_database(database)
 
 

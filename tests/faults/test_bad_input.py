@@ -14,6 +14,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError, WriteError
 
+from shadow.embedded import MongoServer
 from shadow.pymongo import AsyncMongoClient
 from shadow_adapters.bson.keys import key_of
 from tests.journeys.runtime_support import ENTITY, Site, running, until
@@ -23,7 +24,9 @@ TRIED = ["dual_write", "read_new", "write_new"]
 
 
 @pytest.fixture
-async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
+async def site(tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str, request: pytest.FixtureRequest) -> Site:
+    """On a MongoDB of its own: large documents are what the stand-in, once it is full of others, may choke on."""
+    mongo_uri = own_mongo.uri_for("bad")
     made = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn, table=getattr(request, "param", "") == "table")
     await made.prepare()
     with MongoClient[dict[str, object]](mongo_uri) as client:
