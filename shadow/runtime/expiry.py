@@ -21,6 +21,7 @@ async def expire(entity: Entity, view: View, pool: Pool, now: float) -> int:
     """
     deleted = 0
     async with pool.connection() as conn:
+        entity.layout.forget()  # a process that only reads does not hear of indexes that others make
         await entity.layout.prepare(conn)
         for field, seconds in entity.layout.expiries().items():
             before = DatetimeMS(int(1000 * (now - seconds)))

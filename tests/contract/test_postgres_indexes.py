@@ -281,6 +281,7 @@ async def test_a_new_index_is_not_taken_for_one_that_is_gone(store: Store) -> No
     await store.run(index("a"))
     await other.insert({"_id": 1, "a": 1, "b": 1})
     await store.run({"dropIndexes": ENTITY, "index": ["i"]})
+    assert (await other.insert({"_id": 9, "a": 1, "b": 9}))["n"] == 1
     await store.run(index("b"))
     assert (await other.insert({"_id": 2, "a": 1, "b": 2}))["n"] == 1
     assert (await other.insert({"_id": 3, "a": 3, "b": 1}))["writeErrors"][0]["keyPattern"] == {"b": 1}
@@ -369,3 +370,25 @@ async def test_an_open_cursor_keeps_an_index_from_being_made_and_nobody_from_rea
         await cursor.close()
     assert longest < 5
     assert (await store.run({"createIndexes": ENTITY, "indexes": [{"key": {"b": 1}, "name": "b"}]}))["ok"] == 1.0
+
+
+async def test_who_reads_while_an_index_is_registered_does_not_hide_it_from_its_maker(store: Store) -> None:
+    """A reader of the same process learns the indexes anew just before the commit: it does not know this one yet."""
+    await store.insert(*({"_id": n, "a": n} for n in range(10)))
+    slow = f"{store.layout.table.rpartition('.')[0]}.slow"
+    body = "BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END"
+    await store.conn.execute(f"CREATE FUNCTION {slow}() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+    await store.conn.execute(
+        f"CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON {store.layout.index_table} DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW EXECUTE FUNCTION {slow}()"
+    )
+    making = asyncio.create_task(
+        store.run({"createIndexes": ENTITY, "indexes": [{"key": {"a": 1}, "name": "a", "unique": True}]})
+    )
+    async with store.pool.connection() as conn:
+        while not making.done():
+            await store.layout.prepare(conn)  # as every call does first
+            await asyncio.sleep(0.001)
+    assert (await making)["numIndexesAfter"] == 2
+    await _has_the_terms(store)
+    assert (await store.insert({"_id": "again", "a": 3}))["writeErrors"][0]["code"] == 11000

@@ -55,8 +55,7 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     layout = documents_layout(call, "createIndexes")
     for spec in command["indexes"]:
         _check(spec)
-    layout.forget()
-    await layout.prepare(call.conn)
+    await learn(call, layout)
     before = _ready(layout)
     fresh = [spec for spec in command["indexes"] if not _exists(layout, spec)]
     if fresh:
@@ -64,10 +63,10 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
             for spec in fresh:
                 if not any(index.name == spec["name"] for index in layout.indexes):
                     await youngest(call, layout, spec)
-        await layout.prepare(call.conn)
+        await learn(call, layout)
         names = [spec["name"] for spec in fresh]
         await _build(call, layout, [index for index in layout.indexes if index.name in names and not index.ready])
-        await layout.prepare(call.conn)
+        await learn(call, layout)
     automatically = {"createdCollectionAutomatically": False}  # the table is there before it is used
     return {**automatically, "numIndexesBefore": before, "numIndexesAfter": _ready(layout), "ok": 1.0}
 
@@ -100,16 +99,21 @@ async def changing_indexes(call: Call, layout: DocumentsLayout) -> AsyncIterator
 
     Raises `CommandFailure` 24 where somebody, such as an open cursor, does not let go of it; `EpochMoved`, `StoreDown`.
     """
-    async with transaction(call):
-        gate = call.write_gate()
-        await call.fetch(gate, f"SELECT {gate.sql} AS ok", gate.args, writing=True)
-        await _lock(call, layout, "ACCESS EXCLUSIVE")
-        layout.forget()
-        await layout.prepare(call.conn)
-        try:
+    try:
+        async with transaction(call):
+            gate = call.write_gate()
+            await call.fetch(gate, f"SELECT {gate.sql} AS ok", gate.args, writing=True)
+            await _lock(call, layout, "ACCESS EXCLUSIVE")
+            await learn(call, layout)
             yield
-        finally:
-            layout.forget()  # if this is rolled back, what was learnt is not true
+    finally:
+        layout.forget()  # if this is rolled back, what was learnt is not true
+
+
+async def learn(call: Call, layout: DocumentsLayout) -> None:
+    """Know the indexes of now, whatever another call of this process has learnt while they were changing."""
+    layout.forget()
+    await layout.prepare(call.conn)
 
 
 async def _lock(call: Call, layout: DocumentsLayout, mode: str) -> None:
@@ -153,14 +157,15 @@ async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any])
 
     A number is never used twice, so that nobody takes a new index for one that is gone.
     """
-    conn = call.conn
-    layout.version += 1
-    await conn.execute(f"DELETE FROM {layout.index_table} WHERE spec = $1", encode({}))
-    await conn.execute(f"INSERT INTO {layout.index_table} VALUES ($1, $2)", layout.version, encode(dict(spec)))
-    await conn.execute(f"ALTER TABLE {layout.table} DROP CONSTRAINT IF EXISTS {KNOWN_INDEXES}")
-    await conn.execute(
-        f"ALTER TABLE {layout.table} ADD CONSTRAINT {KNOWN_INDEXES} CHECK (v = {layout.version}) NOT VALID"
+    conn, empty = call.conn, encode({})
+    number = await conn.fetchval(
+        f"INSERT INTO {layout.index_table} SELECT coalesce(max(number), 0) + 1, $1 FROM {layout.index_table} "
+        "RETURNING number",
+        encode(dict(spec)),
     )
+    await conn.execute(f"DELETE FROM {layout.index_table} WHERE spec = $1 AND number < $2", empty, number)
+    await conn.execute(f"ALTER TABLE {layout.table} DROP CONSTRAINT IF EXISTS {KNOWN_INDEXES}")
+    await conn.execute(f"ALTER TABLE {layout.table} ADD CONSTRAINT {KNOWN_INDEXES} CHECK (v = {number}) NOT VALID")
 
 
 async def _build(call: Call, layout: DocumentsLayout, indexes: Sequence[Index]) -> None:
@@ -188,12 +193,12 @@ async def forget_index(call: Call, layout: DocumentsLayout, *indexes: Index) -> 
     """Take indexes away, then their terms, which nobody looks for any more."""
     async with changing_indexes(call, layout):
         numbers = [index.number for index in indexes]
+        await youngest(call, layout, {})  # while the greatest number is still there
         await call.conn.execute(f"DELETE FROM {layout.index_table} WHERE number = ANY($1)", numbers)
-        await youngest(call, layout, {})
     for index in indexes:
         bounds = (index.prefix, (index.number + 1).to_bytes(4, "big"))
         await call.conn.execute(f"DELETE FROM {layout.term_table} WHERE ik >= $1 AND ik < $2", *bounds)
-    await layout.prepare(call.conn)
+    await learn(call, layout)
 
 
 async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
-from shadow_adapters.postgres.commands.create_indexes import documents_layout, forget_index
+from shadow_adapters.postgres.commands.create_indexes import documents_layout, forget_index, learn
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
 from shadow_adapters.postgres.layouts.terms import Index
@@ -26,8 +26,7 @@ async def drop_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     """
     check_fields(command, "dropIndexes", _DROP, frozenset())
     layout = documents_layout(call, "dropIndexes")
-    layout.forget()
-    await layout.prepare(call.conn)
+    await learn(call, layout)
     before = len(layout.indexes) + 1
     if dropped := _named(layout, command.get("index")):
         await forget_index(call, layout, *dropped)
