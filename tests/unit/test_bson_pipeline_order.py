@@ -103,6 +103,7 @@ def test_leading(stages: list[Document], expected: Leading) -> None:
         ([{"$limit": "x"}], 5107201, None),
         ([{"$limit": -1}], 5107201, None),
         ([{"$limit": float("nan")}], 5107201, None),
+        ([{"$limit": Decimal128("sNaN")}], 5107201, None),
         ([{"$limit": 0}], 15958, None),
         ([{"$sample": 1}], 28745, None),
         ([{"$sample": {"size": "x"}}], 28746, None),

@@ -99,6 +99,15 @@ def whole(value: Any) -> int | None:
     return cut if cut == number else None
 
 
+def clamped(value: Number, limit: int) -> int:
+    """Any number as an integer: its fraction is dropped, NaN is 0, and what is out of range (from ``-limit`` on, below
+    ``limit``) is the nearest that is not."""
+    number = value.to_decimal() if isinstance(value, Decimal128) else value
+    if number.is_nan() if isinstance(number, Decimal) else math.isnan(number):  # math's raises for a signaling NaN
+        return 0
+    return int(max(-limit, min(limit - 1, number)))
+
+
 def finite(value: Any) -> int | float | Decimal | None:
     """A number that is neither infinite nor NaN, as Python computes with it; None for any other value."""
     kind = kind_of(value)

@@ -72,6 +72,11 @@ def is_index(part: str) -> bool:
     return part.isdecimal() and part.isascii() and (part == "0" or part[0] != "0")
 
 
+def has_index(path: str) -> bool:
+    """Whether a part of a dotted path can be an array index."""
+    return any(map(is_index, path.split(".")))
+
+
 def ends(document: Mapping[str, Any], parts: Sequence[str]) -> Iterator[tuple[Any, bool]]:
     """Every end of the path, with whether an array there is to be looked into.
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.limits import check_depth
+from shadow_adapters.bson.match.clauses import clauses, operators_of
 from shadow_adapters.bson.match.expr import uses_expression
 from shadow_adapters.bson.match.identity import equality_id
 from shadow_adapters.bson.match.parser import Parser, is_condition
@@ -14,7 +15,16 @@ from shadow_adapters.bson.match.position import Position, filter_position
 from shadow_adapters.bson.match.test import DocumentPredicate
 from shadow_adapters.bson.paths import Predicate
 
-__all__ = ["Matcher", "compile_condition", "compile_filter", "equality_id", "is_condition", "uses_expression"]
+__all__ = [
+    "Matcher",
+    "clauses",
+    "compile_condition",
+    "compile_filter",
+    "equality_id",
+    "is_condition",
+    "operators_of",
+    "uses_expression",
+]
 
 _NO_VARIABLES: Final[Mapping[str, Any]] = {}
 _PARSER: Final = Parser(_NO_VARIABLES)

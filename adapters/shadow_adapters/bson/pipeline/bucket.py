@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from shadow_adapters.bson.expression import Expression, compile_expression
 from shadow_adapters.bson.keys import encode
+from shadow_adapters.bson.numbers import INT64_LIMIT, clamped
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING, as_document
-from shadow_adapters.bson.pipeline.counting import truncated
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.group import Groups, compile_outputs
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -166,7 +166,7 @@ def bucket_auto(name: str, spec: Any, scope: Scope) -> Stage:
         raise CommandFailure(40246, "$bucketAuto requires 'groupBy' and 'buckets' to be specified")
     if not is_number(spec["buckets"]):
         raise CommandFailure(40241, "The $bucketAuto 'buckets' field must be a numeric value")
-    count = truncated(spec["buckets"])
+    count = clamped(spec["buckets"], INT64_LIMIT)
     if compare(count, spec["buckets"]) or abs(count) >= _INT32:
         raise CommandFailure(40242, "The $bucketAuto 'buckets' field must be representable as a 32-bit integer")
     if count <= 0:

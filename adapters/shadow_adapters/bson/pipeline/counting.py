@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from bson.decimal128 import Decimal128
-
-from shadow_adapters.bson.numbers import INT, integer
+from shadow_adapters.bson.numbers import INT, INT64_LIMIT, integer, whole
 from shadow_adapters.bson.pipeline.flow import Batch, Flow, Stage
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.bson.types import is_number
 from shadow_adapters.failures import CommandFailure
-
-_INT64 = 1 << 63
 
 
 def skip(name: str, spec: Any, scope: Scope) -> Stage:
@@ -45,22 +40,14 @@ def limit_count(spec: Any) -> int:
 def _whole(name: str, spec: Any, code: int) -> int:
     if not is_number(spec):
         raise CommandFailure(code, f"invalid argument to {name} stage: Expected a number in: {name}")
-    number = spec.to_decimal() if isinstance(spec, Decimal128) else spec
-    if not math.isfinite(number) or number != int(number) or abs(number) >= _INT64:
-        raise CommandFailure(code, f"invalid argument to {name} stage: Expected an integer: {name}: {number}")
+    number = whole(spec)
+    if number is None or abs(number) >= INT64_LIMIT:
+        raise CommandFailure(code, f"invalid argument to {name} stage: Expected an integer: {name}: {spec}")
     if number < 0:
         raise CommandFailure(
             code, f"invalid argument to {name} stage: Expected a non-negative number in: {name}: {number}"
         )
-    return int(number)
-
-
-def truncated(value: Any) -> int:
-    """Any number as an integer: its fraction is dropped, and what is out of range is the nearest that is not."""
-    number = value.to_decimal() if isinstance(value, Decimal128) else value
-    if math.isnan(number):
-        return 0
-    return int(max(min(number, _INT64 - 1), -_INT64))
+    return number
 
 
 class _Skip(Flow):

@@ -16,9 +16,9 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from shadow_adapters.bson.expression import Expression, compile_expression
+from shadow_adapters.bson.match import clauses, uses_expression
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Reading
 from shadow_adapters.bson.pipeline.leading import leading
-from shadow_adapters.bson.pipeline.match import has_expression
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.failures import CommandFailure
 
@@ -53,10 +53,10 @@ class Foreign:
             raise CommandFailure(9, f"the collection of {stage} must be a string")
         pipeline = scope.pipeline(stages, stage, names=names, collection=collection is not None)
         here = () if collection is None else (Reading(stage, collection),)
-        clauses = list(_clauses(leading(stages).filter))
-        known = [{name: value} for name, value in clauses if not has_expression({name: value})]
+        asked = list(clauses(leading(stages).filter))
+        known = [{name: value} for name, value in asked if not uses_expression({name: value})]
         inner = tuple(scope.names.union(names))
-        equal = tuple(pair for name, value in clauses if name == "$expr" for pair in _equalities(value, inner))
+        equal = tuple(pair for name, value in asked if name == "$expr" for pair in _equalities(value, inner))
         return cls(collection, pipeline, (*here, *pipeline.reads), {"$and": known} if known else {}, equal)
 
     async def run(self, variables: Mapping[str, Any], context: Context) -> AsyncGenerator[Batch]:
@@ -89,16 +89,6 @@ class Foreign:
 
         inner = replace(context, variables={**context.variables, **variables})
         return [found async for batch in self.pipeline.run(source(), inner) for found in batch]
-
-
-def _clauses(filter: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The clauses of a filter, all of which must hold."""
-    for name, value in filter.items():
-        if name == "$and":
-            for branch in value:
-                yield from _clauses(branch)
-        else:
-            yield name, value
 
 
 def _equalities(expression: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Expression]]:

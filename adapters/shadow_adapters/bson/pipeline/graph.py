@@ -11,9 +11,9 @@ from bson.int64 import Int64
 from shadow_adapters.bson.expression import Expression, compile_expression
 from shadow_adapters.bson.keys import encode
 from shadow_adapters.bson.match import compile_filter
+from shadow_adapters.bson.numbers import INT64_LIMIT, clamped
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING
-from shadow_adapters.bson.pipeline.counting import truncated
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Reading, Stage
 from shadow_adapters.bson.pipeline.join import Join, values_at
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -56,7 +56,7 @@ def graph_lookup(name: str, spec: Any, scope: Scope) -> Stage:
         field_path(spec["connectFromField"]),
         field_path(spec["as"]),
         None if depth is None else field_path(depth),
-        truncated(spec["maxDepth"]) if "maxDepth" in spec else None,
+        clamped(spec["maxDepth"], INT64_LIMIT) if "maxDepth" in spec else None,
     )
     return Stage(name, lambda context: _Follow(plan, context), (Reading(name, spec["from"]),))
 
@@ -70,9 +70,9 @@ def _check(spec: Mapping[str, Any]) -> None:
         if option == "maxDepth":
             if not is_number(value):
                 raise CommandFailure(40100, "maxDepth must be numeric")
-            if truncated(value) < 0:
+            if clamped(value, INT64_LIMIT) < 0:
                 raise CommandFailure(40101, "maxDepth requires a nonnegative argument")
-            if compare(truncated(value), value):
+            if compare(clamped(value, INT64_LIMIT), value):
                 raise CommandFailure(40102, "maxDepth could not be represented as a long long")
         elif option == "restrictSearchWithMatch":
             if not isinstance(value, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shadow_adapters.bson.match import Matcher, compile_filter
+from shadow_adapters.bson.match import Matcher, compile_filter, uses_expression
 from shadow_adapters.bson.pipeline.flow import Batch, Each, Flow, Stage
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.failures import CommandFailure
@@ -16,7 +16,7 @@ def match(name: str, spec: Any, scope: Scope) -> Stage:
     if not isinstance(spec, Mapping):
         raise CommandFailure(15959, "the match filter must be an expression in an object")
     compiled = compile_filter(spec, dict.fromkeys(scope.names))
-    known = None if has_expression(spec) else compiled
+    known = None if uses_expression(spec) else compiled
     return Stage(name, lambda context: _start(known or compile_filter(spec, context.variables)))
 
 
@@ -27,10 +27,3 @@ def _start(matcher: Matcher) -> Flow:
         return [document for document in batch if matches(document)]
 
     return Each(change)
-
-
-def has_expression(filter: Any) -> bool:
-    """Whether a filter has a ``$expr`` in it, which variables may decide."""
-    if isinstance(filter, Mapping):
-        return "$expr" in filter or any(map(has_expression, filter.values()))
-    return isinstance(filter, list | tuple) and any(map(has_expression, filter))

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from shadow_adapters.bson.pipeline.counting import truncated
+from shadow_adapters.bson.numbers import INT64_LIMIT, clamped
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.bson.types import is_number
@@ -25,7 +25,7 @@ def sample(name: str, spec: Any, scope: Scope) -> Stage:
             raise CommandFailure(28746, "size argument to $sample must be a number")
     if "size" not in spec:
         raise CommandFailure(28749, "$sample stage must specify a size")
-    size = truncated(spec["size"])
+    size = clamped(spec["size"], INT64_LIMIT)
     if size <= 0:
         raise CommandFailure(28747, "size argument to $sample must be a positive integer")
     return Stage(name, lambda context: _Sample(size, context))

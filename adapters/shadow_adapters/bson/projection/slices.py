@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from bson.decimal128 import Decimal128
-
+from shadow_adapters.bson.numbers import INT32_LIMIT, clamped
 from shadow_adapters.bson.paths import as_document
 from shadow_adapters.bson.projection.paths import Path
 from shadow_adapters.bson.types import is_number, type_name
 from shadow_adapters.failures import CommandFailure
-
-_INT32: Final = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class Slice:
 def parse_slice(argument: Any) -> Slice:
     """``$slice``'s number, or its ``[skip, limit]``. Raises `CommandFailure` 31257 to 31259, 31272, 31273."""
     if is_number(argument):
-        return Slice(_whole(argument))
+        return Slice(clamped(argument, INT32_LIMIT))
     if not isinstance(argument, list | tuple):
         raise CommandFailure(31273, "$slice only supports numbers and [skip, limit] arrays")
     if len(argument) != 2:
@@ -60,15 +56,7 @@ def parse_slice(argument: Any) -> Slice:
     for code, what, value in zip((31257, 31258), ("skip", "limit"), argument, strict=True):
         if not is_number(value):
             raise CommandFailure(code, f"$slice expects the {what} argument to be a number, got {type_name(value)}")
-    skip, limit = map(_whole, argument)
+    skip, limit = (clamped(value, INT32_LIMIT) for value in argument)
     if limit <= 0:
         raise CommandFailure(31259, f"$slice limit must be positive, got {limit}")
     return Slice(limit, skip)
-
-
-def _whole(value: Any) -> int:
-    """A number as an int of 32 bits: cut, and the nearest where it is none."""
-    number = value.to_decimal() if isinstance(value, Decimal128) else value
-    if math.isnan(number):
-        return 0
-    return int(max(-_INT32, min(_INT32 - 1, number)))

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 
-from shadow_adapters.bson import keys, paths
+from shadow_adapters.bson import keys
+from shadow_adapters.bson.paths import has_index
 from shadow_adapters.postgres.compiler.resolver import FALSE, Args, Condition, Resolver
 from shadow_adapters.postgres.layouts.projection import NAN, TYPED, atom
 
-_RANGED = {
-    keys.TAG_NUMBER,
-    keys.TAG_STRING,
-    keys.TAG_BINARY,
-    keys.TAG_OBJECT_ID,
-    keys.TAG_DATE,
-    keys.TAG_TIMESTAMP,
-}
+RANGED: Final = frozenset(
+    (
+        keys.TAG_NUMBER,
+        keys.TAG_STRING,
+        keys.TAG_BINARY,
+        keys.TAG_OBJECT_ID,
+        keys.TAG_DATE,
+        keys.TAG_TIMESTAMP,
+    )
+)
+"""Types whose values a range compares with each other only."""
+
 _SYMBOLS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _NOT_STRICT = {"$gt": ">=", "$gte": ">=", "$lt": "<=", "$lte": "<="}
 
@@ -37,7 +42,7 @@ class DocumentsResolver(Resolver):
 
     def id_range(self, operator: str, value: Any, args: Args) -> Condition | None:
         key = keys.encode(value)
-        if key[0] not in _RANGED or key == keys.NAN:
+        if key[0] not in RANGED or key == keys.NAN:
             return None
         # NaN is the least number in order, and no number is above or below it in a filter
         low = keys.NAN + b"\x00" if key[0] == keys.TAG_NUMBER else key[:1]
@@ -46,12 +51,12 @@ class DocumentsResolver(Resolver):
         return Condition(f"(t.k {symbol} {args.add(key)} AND {other})", True)
 
     def equals(self, path: str, value: Any, args: Args) -> Condition | None:
-        if _positional(path):
+        if has_index(path):  # the projection leaves positions out
             return None
         return Condition(f"t.q @> {args.add(json.dumps({path: [atom(value)]}, ensure_ascii=False))}::jsonb")
 
     def compares(self, path: str, operator: str, value: Any, args: Args) -> Condition | None:
-        if _positional(path) or not _orderable(value):
+        if has_index(path) or not _orderable(value):
             return None
         projected = atom(value)
         if projected == NAN:
@@ -65,7 +70,7 @@ class DocumentsResolver(Resolver):
         return Condition(f"t.q @? {args.add(jsonpath)}::jsonpath")
 
     def exists(self, path: str, args: Args) -> Condition | None:
-        return None if _positional(path) else Condition(f"t.q ? {args.add(path)}")
+        return None if has_index(path) else Condition(f"t.q ? {args.add(path)}")
 
     def atoms(self, path: str) -> str | None:
         if "." in path or path == "_id" or path == TYPED:
@@ -78,11 +83,6 @@ class DocumentsResolver(Resolver):
 
     def id_order(self, descending: bool) -> str | None:
         return "t.k DESC" if descending else "t.k"
-
-
-def _positional(path: str) -> bool:
-    """Whether a part of the path may be an array position, which the projection leaves out."""
-    return any(paths.is_index(part) for part in path.split("."))
 
 
 def _orderable(value: Any) -> bool:

@@ -10,13 +10,15 @@ An index gives an order where the sort goes on behind its equalities in the inde
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from shadow_adapters.bson import keys, paths
-from shadow_adapters.bson.match import is_condition
+from shadow_adapters.bson import keys
+from shadow_adapters.bson.match import clauses, operators_of
+from shadow_adapters.bson.paths import has_index
+from shadow_adapters.postgres.compiler.documents import RANGED
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import NOT_SCALAR, RANGES
 from shadow_adapters.postgres.layouts.terms import LONGEST, ODD, SOLE, Index
@@ -24,18 +26,6 @@ from shadow_adapters.postgres.layouts.terms import LONGEST, ODD, SOLE, Index
 _MOST_SPANS: Final = 100
 _END: Final = b"\xff"
 """Above whatever follows a value's key: the next field's tag. A longer text that begins with NUL goes on from here."""
-
-RANGED: Final = frozenset(
-    (
-        keys.TAG_NUMBER,
-        keys.TAG_STRING,
-        keys.TAG_BINARY,
-        keys.TAG_OBJECT_ID,
-        keys.TAG_DATE,
-        keys.TAG_TIMESTAMP,
-    )
-)
-"""Types whose values a range compares with each other only."""
 
 
 class Span(NamedTuple):
@@ -115,30 +105,30 @@ def choose(
     indexes: Sequence[Index], filter: Mapping[str, Any], sort: Mapping[str, Any] | None, tables: Tables, args: Args
 ) -> Access | None:
     """The best way to the documents of a filter (one that was compiled), in an order; None where no index helps."""
-    clauses = list(_clauses(filter))
-    limits = _limits(clauses)
+    said = list(clauses(filter))
+    limits = _limits(said)
     if "_id" in limits and limits["_id"].values:
         return None  # no more than these can match
-    uses = [_Use.of(index, limits, sort) for index in indexes if _has_all(index, clauses)]
+    uses = [_Use.of(index, limits, sort) for index in indexes if _has_all(index, said)]
     best = max(uses, key=lambda use: use.score, default=None)
     if best is not None and any(best.score):
-        rest = [{name: value} for name, value in clauses if not (name in best.paths and _is_said(value))]
+        rest = [{name: value} for name, value in said if not (name in best.paths and _is_said(value))]
         return best.access(tables, args, rest={"$and": rest} if rest else {})
-    return _of_branches(indexes, clauses, tables, args)
+    return _of_branches(indexes, said, tables, args)
 
 
 def _of_branches(
-    indexes: Sequence[Index], clauses: Sequence[tuple[str, Any]], tables: Tables, args: Args
+    indexes: Sequence[Index], said: Sequence[tuple[str, Any]], tables: Tables, args: Args
 ) -> Access | None:
     """A ``$or`` each of whose branches has an index."""
-    for name, branches in clauses:
+    for name, branches in said:
         if name == "$or":
             mark = len(args.values)
             found = [choose(indexes, branch, None, tables, args) for branch in branches]
             conditions = [access.condition.sql for access in found if access is not None and access.condition]
             if len(conditions) == len(branches):
                 names = ", ".join(dict.fromkeys(access.name for access in found if access is not None))
-                return Access(names, Condition("(" + " OR ".join(conditions) + ")"), None, dict(clauses))
+                return Access(names, Condition("(" + " OR ".join(conditions) + ")"), None, dict(said))
             del args.values[mark:]
     return None
 
@@ -166,7 +156,7 @@ class _Use:
         range: Span | None = None
         for path, descending in zip(index.key, index.descending, strict=True):
             limit = limits.get(path)
-            if limit is None or _positional(path):
+            if limit is None or has_index(path):  # a position leads to more than the terms have
                 break
             if not limit.values:
                 range = limit.range(descending)
@@ -263,18 +253,18 @@ def _direction(index: Index, fixed: int, sort: Mapping[str, Any]) -> bool | None
     return bool(backward)
 
 
-def _has_all(index: Index, clauses: Sequence[tuple[str, Any]]) -> bool:
+def _has_all(index: Index, said: Sequence[tuple[str, Any]]) -> bool:
     """Whether a partial index has all documents that the filter matches: the filter says what the index's does."""
     if index.partial is None:
         return True
-    said = set(_facts(clauses))
-    return all(fact in said for fact in _facts(_clauses(index.partial)))
+    known = set(_facts(said))
+    return all(fact in known for fact in _facts(clauses(index.partial)))
 
 
-def _facts(clauses: Sequence[tuple[str, Any]] | Iterator[tuple[str, Any]]) -> Iterator[tuple[str, str, bytes]]:
+def _facts(said: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, bytes]]:
     """The conditions of a filter, in a form that can be compared; what exists is said of each that must be there."""
-    for name, value in clauses:
-        operators = {"": value} if name.startswith("$") else value if is_condition(value) else {"$eq": value}
+    for name, value in said:
+        operators = {"": value} if name.startswith("$") else operators_of(value)
         for operator, operand in operators.items():
             yield name, operator, keys.encode(operand)
             if operator in ("$eq", *RANGES) and not isinstance(operand, NOT_SCALAR):
@@ -283,36 +273,19 @@ def _facts(clauses: Sequence[tuple[str, Any]] | Iterator[tuple[str, Any]]) -> It
 
 def _is_said(value: Any) -> bool:
     """Whether a condition is one of those that an index makes use of."""
-    operators = value if is_condition(value) else {"$eq": value}
     return all(
         (name in ("$eq", *RANGES) and not isinstance(operand, NOT_SCALAR)) or name == "$in"
-        for name, operand in operators.items()
+        for name, operand in operators_of(value).items()
     )
 
 
-def _limits(clauses: Sequence[tuple[str, Any]]) -> dict[str, _Limits]:
+def _limits(said: Sequence[tuple[str, Any]]) -> dict[str, _Limits]:
     found: dict[str, _Limits] = {}
-    for name, value in clauses:
+    for name, value in said:
         if not name.startswith("$"):
-            operators = value if is_condition(value) else {"$eq": value}
-            for operator, operand in operators.items():
+            for operator, operand in operators_of(value).items():
                 found.setdefault(name, _Limits()).add(operator, operand)
     return {name: limits for name, limits in found.items() if limits.values or limits.low or limits.high}
-
-
-def _clauses(filter: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The clauses of a filter, all of which must hold."""
-    for name, value in filter.items():
-        if name == "$and":
-            for branch in value:
-                yield from _clauses(branch)
-        else:
-            yield name, value
-
-
-def _positional(path: str) -> bool:
-    """Whether a part of the path may be an array position: it then leads to more than the terms have."""
-    return any(paths.is_index(part) for part in path.split("."))
 
 
 def _behind(key: bytes) -> bytes:

@@ -16,7 +16,7 @@ from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from bson.regex import Regex
 
-from shadow_adapters.bson.match import is_condition
+from shadow_adapters.bson.match import operators_of
 from shadow_adapters.postgres.compiler.resolver import FALSE, TRUE, Args, Condition, Resolver
 
 _UNKNOWN = Condition("true", False)
@@ -48,9 +48,8 @@ def _clause(name: str, value: Any, resolver: Resolver, args: Args) -> Condition:
         return TRUE
     if name.startswith("$"):
         return _UNKNOWN
-    operators = value if is_condition(value) else {"$eq": value}
     test = _on_id if name == "_id" else _on_field
-    return _all(test(name, operator, operand, resolver, args) for operator, operand in operators.items())
+    return _all(test(name, operator, operand, resolver, args) for operator, operand in operators_of(value).items())
 
 
 def _on_id(_name: str, operator: str, operand: Any, resolver: Resolver, args: Args) -> Condition:
