@@ -16,7 +16,7 @@ from shadow_adapters.bson import keys
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.contract import Fence
 from shadow_adapters.failures import NotReadable
-from tests.contract.postgres_stores import ENTITY, FENCE, Store, open_store
+from tests.contract.postgres_stores import ENTITY, FENCE, KINDS, Store, open_store
 from tests.contract.test_postgres_aggregate import command, statements_of
 from tests.unit.pipelines import run_async
 
@@ -65,6 +65,17 @@ async def groups(store: Store, spec: Document) -> list[bytes]:
 
 async def expected(made: list[Document], spec: Document) -> list[bytes]:
     return sorted(encode(found) for found in await run_async([{"$group": spec}], made))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_needs_no_field_is_counted_on_every_layout(kind: str, postgres_dsn: str) -> None:
+    spec: Document = {"_id": None, "n": {"$sum": 1}, "five": {"$sum": 5}, "all": {"$count": {}}}
+    async with open_store(postgres_dsn, kind) as store:
+        assert await groups(store, spec) == []
+        made = [{"_id": str(number), "level": number} for number in range(7)]
+        await store.insert(*made)
+        assert await groups(store, spec) == await expected(made, spec)
+        assert await groups(store, {"_id": None}) == [encode({"_id": None})]
 
 
 _pairs = st.lists(st.tuples(st.sampled_from(TOLD), st.sampled_from(TOLD)), min_size=1, max_size=10)

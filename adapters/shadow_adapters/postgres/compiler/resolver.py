@@ -78,8 +78,8 @@ class Resolver(ABC):
         return None
 
     def tells(self) -> str:
-        """SQL for whether a row's `atoms` tell so."""
-        raise NotImplementedError
+        """SQL for whether a row's `atoms` tell so; true where there are none."""
+        return "true"
 
     def field_order(self, sort: Mapping[str, Any]) -> FieldOrder | None:
         """The order of a sort by other fields; None where SQL cannot tell."""
