@@ -70,15 +70,15 @@ def _goes_through_an_array(made: list[Document], stages: Stages) -> bool:
     return "$a.x" in str(stages) and any(isinstance(each.get("a"), list) for each in made)
 
 
-def _computes_in_an_array(made: list[Document], stages: Stages) -> bool:
+def _computes_inside(made: list[Document], stages: Stages) -> bool:
     nested = any("x" in stage["$addFields"].get("b", ()) for stage in stages if "$addFields" in stage)
-    return nested and any(isinstance(value, list) for each in made for value in each.values())
+    return nested and any(isinstance(value, list | dict) for each in made for value in each.values())
 
 
 DIFFERENCES = {
     "none is counted as 0": _counts,
     "a path does not go into an array": _goes_through_an_array,
-    "fields are not computed in each element of an array": _computes_in_an_array,
+    "a document of computed fields replaces what was there": _computes_inside,
 }
 """Where SecantusDB may differ on a generated pipeline."""
 
@@ -87,7 +87,12 @@ LIST: list[Document] = [{"_id": 0, "a": [{"x": 1}, {"x": 3}]}]
 EXAMPLES: dict[str, tuple[list[Document], Stages, list[Document]]] = {
     "none is counted as 0": (LIST, [{"$match": {"a": 5}}, {"$count": "n"}], []),
     "a path does not go into an array": (LIST, [{"$project": {"v": "$a.x"}}], [{"_id": 0, "v": [1, 3]}]),
-    "fields are not computed in each element of an array": (
+    "a document of computed fields replaces what was there": (
+        [{"_id": 0, "b": {"y": 2}}],
+        [{"$addFields": {"b": {"x": 1}}}],
+        [{"_id": 0, "b": {"y": 2, "x": 1}}],
+    ),
+    "nor does it go into each element of an array": (
         [{"_id": 0, "b": [1, {"y": 2}]}],
         [{"$addFields": {"b": {"x": 1}}}],
         [{"_id": 0, "b": [{"x": 1}, {"y": 2, "x": 1}]}],
