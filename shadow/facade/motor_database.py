@@ -20,21 +20,11 @@ from shadow.facade.like import like
 from shadow.facade.listing import filter_in, listed_documents, listed_names
 from shadow.facade.motor_collection import AsyncIOMotorCollection
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream
+from shadow.facade.own import owns, router_of
 
 
 class AsyncIOMotorDatabase(DriverDatabase[Any]):
     """`motor.motor_asyncio.AsyncIOMotorDatabase` whose configured collections are the façade's."""
-
-    def _shadow_router(self, name: Any) -> Any:
-        if not isinstance(name, str):
-            return None  # the driver refuses it
-        return self._client._shadow_binding.router(self.delegate.name, name)
-
-    def _shadow_own(self, name: Any) -> bool:
-        """Whether a collection is a façade's: a configured one, or one that leads to such (`fs` to `fs.files`)."""
-        if self._shadow_router(name) is not None:
-            return True
-        return isinstance(name, str) and self._client._shadow_binding.below(self.delegate.name, name)
 
     @cached_property
     def _shadow_collections(self) -> dict[str, AsyncIOMotorCollection]:
@@ -44,14 +34,14 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         known = self._shadow_collections.get(name)
         if known is not None:
             return known
-        if not self._shadow_own(name):
+        if not owns(self, name):
             return super().__getitem__(name)
         made = self._shadow_collections[name] = AsyncIOMotorCollection(self, name)
         return made
 
     def wrap(self, obj: Any) -> Any:
         """Motor's own hook: PyMongo's object as Motor's."""
-        if obj.__class__ is Collection and self._shadow_own(obj.name):
+        if obj.__class__ is Collection and owns(self, obj.name):
             return AsyncIOMotorCollection(self, obj.name, _delegate=obj)
         return super().wrap(obj)
 
@@ -128,7 +118,7 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
         drop = super().drop_collection
         name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
-        if self._shadow_router(name) is None:
+        if router_of(self, name) is None:
             return drop(name_or_collection, *args, **kwargs)
         on_legacy = partial(drop, name_or_collection, *args, **kwargs)
         return start(self.get_io_loop(), altering.drop(self[name]._seat, on_legacy, session_in(args, kwargs)))
@@ -136,7 +126,7 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
     @like(DriverDatabase.create_collection)
     async def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> Any:
         legacy = partial(super().create_collection, name, *args, **kwargs)
-        if self._shadow_router(name) is None:
+        if router_of(self, name) is None:
             return await legacy()
         given = altering.created(DriverDatabase.create_collection, self, name, *args, **kwargs)
         configured: Any = self.get_collection(name, **given.shown)

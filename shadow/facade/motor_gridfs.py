@@ -14,7 +14,7 @@ from motor.motor_asyncio import AsyncIOMotorGridFSBucket as DriverBucket
 from shadow.facade.gridfs_cursor import put_in_place
 from shadow.facade.like import like
 from shadow.facade.motor_database import AsyncIOMotorDatabase
-from shadow.facade.sync_collection import OPTIONS
+from shadow.facade.plain import options_of
 from shadow.facade.sync_database import Database
 
 put_in_place()
@@ -42,4 +42,4 @@ def _core(database: AsyncIOMotorDatabase) -> Database[Any]:
     if "_shadow_binding" not in vars(core):
         core._shadow_binding = database.client._shadow_binding
     plain: Any = database.delegate
-    return Database(core, database.name, **{option: getattr(plain, option) for option in OPTIONS})
+    return Database(core, database.name, **options_of(plain))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 from pymongo.mongo_client import MongoClient
+
+_OPTIONS: Final = ("codec_options", "read_preference", "write_concern", "read_concern")
 
 
 def plain_database(client: Any, name: str) -> Any:
@@ -18,3 +20,8 @@ def plain_database(client: Any, name: str) -> Any:
     if isinstance(client, AsyncIOMotorClient):
         return AsyncIOMotorDatabase(client, name)
     return Database(client, name) if isinstance(client, MongoClient) else AsyncDatabase(client, name)
+
+
+def options_of(of: Any) -> dict[str, Any]:
+    """The options that a database or a collection of PyMongo was made with, as arguments for another one."""
+    return {option: getattr(of, option) for option in _OPTIONS}

@@ -15,7 +15,7 @@ from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
-from shadow.facade.pymongo_collection import OPTIONS
+from shadow.facade.plain import options_of
 from shadow.facade.pymongo_database import AsyncDatabase
 
 
@@ -67,7 +67,7 @@ class AsyncMongoClient(DriverClient[D]):
         return self._shadow_database(super().get_default_database(*args, **kwargs))
 
     def _shadow_database(self, database: Any) -> AsyncDatabase[D]:
-        return AsyncDatabase(self, database.name, **{option: getattr(database, option) for option in OPTIONS})
+        return AsyncDatabase(self, database.name, **options_of(database))
 
     @like(DriverClient.bulk_write)
     async def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:

@@ -13,13 +13,11 @@ from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
-from shadow.facade.plain import plain_database
+from shadow.facade.plain import options_of, plain_database
 from shadow.facade.pymongo_cursor import AsyncCommandCursor, AsyncCursor, AsyncRawBatchCursor
 from shadow.facade.seat import Seat, given
 from shadow.facade.unrouted import Unrouted
 from shadow.ops.driver import Driver
-
-OPTIONS = ("codec_options", "read_preference", "write_concern", "read_concern")
 
 
 class AsyncCollection(RoutedMethods, DriverCollection[D]):
@@ -31,19 +29,17 @@ class AsyncCollection(RoutedMethods, DriverCollection[D]):
     @like(DriverCollection.__init__)
     def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, name, *args, **kwargs)
-        options = {option: getattr(self, option) for option in OPTIONS}
-        plain = plain_database(database.client, database.name).get_collection(name, **options)
+        plain = plain_database(database.client, database.name).get_collection(name, **options_of(self))
         router = database.client._shadow_binding.router(database.name, name) or Unrouted()
         self._seat = Seat(router, Driver(plain, plain))
 
     def __getitem__(self, name: str) -> DriverCollection[D]:
-        options = {option: getattr(self, option) for option in OPTIONS}
-        return self._database.get_collection(f"{self._name}.{name}", **options)
+        return self._database.get_collection(f"{self._name}.{name}", **options_of(self))
 
     @like(DriverCollection.with_options)
     def with_options(self, *args: Any, **kwargs: Any) -> AsyncCollection[D]:
         changed = self._seat.driver.collection.with_options(*args, **kwargs)
-        return AsyncCollection(self._database, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+        return AsyncCollection(self._database, self._name, **options_of(changed))
 
     @like(DriverCollection.find)
     def find(self, *args: Any, **kwargs: Any) -> AsyncCursor[D]:

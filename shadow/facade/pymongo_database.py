@@ -15,22 +15,13 @@ from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_w
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.listing import filter_in, listed_documents, listed_names
-from shadow.facade.pymongo_collection import OPTIONS, AsyncCollection
+from shadow.facade.own import owns, router_of
+from shadow.facade.plain import options_of
+from shadow.facade.pymongo_collection import AsyncCollection
 
 
 class AsyncDatabase(DriverDatabase[D]):
     """`pymongo.asynchronous.database.AsyncDatabase` whose configured collections are the façade's."""
-
-    def _shadow_router(self, name: Any) -> Any:
-        if not isinstance(name, str):
-            return None  # the driver refuses it
-        return self._client._shadow_binding.router(self._name, name)
-
-    def _shadow_own(self, name: Any) -> bool:
-        """Whether a collection is a façade's: a configured one, or one that leads to such (`fs` to `fs.files`)."""
-        if self._shadow_router(name) is not None:
-            return True
-        return isinstance(name, str) and self._client._shadow_binding.below(self._name, name)
 
     @cached_property
     def _shadow_collections(self) -> dict[str, AsyncCollection[D]]:
@@ -47,19 +38,19 @@ class AsyncDatabase(DriverDatabase[D]):
 
     @like(DriverDatabase.get_collection)
     def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        if not self._shadow_own(name):
+        if not owns(self, name):
             return super().get_collection(name, *args, **kwargs)
         return AsyncCollection(self, name, False, *args, **kwargs)
 
     @like(DriverDatabase.with_options)
     def with_options(self, *args: Any, **kwargs: Any) -> AsyncDatabase[D]:
         changed = super().with_options(*args, **kwargs)
-        return AsyncDatabase(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+        return AsyncDatabase(self._client, self._name, **options_of(changed))
 
     @like(DriverDatabase.create_collection)
     async def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> DriverCollection[D]:
         legacy = partial(super().create_collection, name, *args, **kwargs)
-        if self._shadow_router(name) is None:
+        if router_of(self, name) is None:
             return await legacy()
         given = created(DriverDatabase.create_collection, self, name, *args, **kwargs)
         configured = self.get_collection(name, **given.shown)
@@ -113,7 +104,7 @@ class AsyncDatabase(DriverDatabase[D]):
         async def on_legacy() -> dict[str, Any]:
             return await super(AsyncDatabase, self).drop_collection(name_or_collection, *args, **kwargs)
 
-        configured = self[name] if self._shadow_router(name) is not None else None
+        configured = self[name] if router_of(self, name) is not None else None
         if not isinstance(configured, AsyncCollection):
             return await on_legacy()
         session = session_in(args, kwargs)

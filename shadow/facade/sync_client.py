@@ -16,7 +16,7 @@ from shadow.facade.contract import Binding
 from shadow.facade.elsewhere import Reach, pass_through
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
-from shadow.facade.sync_collection import OPTIONS
+from shadow.facade.plain import options_of
 from shadow.facade.sync_database import Database
 from shadow.facade.waiting import as_awaited, at_once
 from shadow.ops.driver import unit_of
@@ -77,7 +77,7 @@ class MongoClient(DriverClient[D]):
         return self._shadow_database(super().get_default_database(*args, **kwargs))
 
     def _shadow_database(self, database: Any) -> Database[D]:
-        return Database(self, database.name, **{option: getattr(database, option) for option in OPTIONS})
+        return Database(self, database.name, **options_of(database))
 
     @like(DriverClient.bulk_write)
     def bulk_write(self, models: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ from shadow.facade.elsewhere import aggregated, renamed
 from shadow.facade.forward import forwarded
 from shadow.facade.like import D, like
 from shadow.facade.methods import RoutedMethods
-from shadow.facade.plain import plain_database
+from shadow.facade.plain import options_of, plain_database
 from shadow.facade.posted import PostedCollection
 from shadow.facade.seat import Seat, given
 from shadow.facade.sync_cursor import CommandCursor, Cursor, RawBatchCursor
@@ -23,8 +23,6 @@ from shadow.facade.waiting import WaitingRouter, as_awaited, at_once, awaitable,
 from shadow.ops.driver import Driver
 
 M = TypeVar("M", bound=Callable[..., Any])
-
-OPTIONS = ("codec_options", "read_preference", "write_concern", "read_concern")
 
 
 def _routed(method: M, writes: bool) -> M:
@@ -48,21 +46,19 @@ class Collection(DriverCollection[D]):
     @like(DriverCollection.__init__)
     def __init__(self, database: Any, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, name, *args, **kwargs)
-        options = {option: getattr(self, option) for option in OPTIONS}
-        plain = plain_database(database.client, database.name).get_collection(name, **options)
+        plain = plain_database(database.client, database.name).get_collection(name, **options_of(self))
         router = database.client._shadow_binding.router(database.name, name)
         self._seat = Seat(
             Unrouted() if router is None else WaitingRouter(router), Driver(PostedCollection(plain), plain)
         )
 
     def __getitem__(self, name: str) -> DriverCollection[D]:
-        options = {option: getattr(self, option) for option in OPTIONS}
-        return self._database.get_collection(f"{self._name}.{name}", **options)
+        return self._database.get_collection(f"{self._name}.{name}", **options_of(self))
 
     @like(DriverCollection.with_options)
     def with_options(self, *args: Any, **kwargs: Any) -> Collection[D]:
         changed = self._seat.driver.core.with_options(*args, **kwargs)
-        return Collection(self._database, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+        return Collection(self._database, self._name, **options_of(changed))
 
     @like(DriverCollection.find)
     def find(self, *args: Any, **kwargs: Any) -> Cursor[D]:

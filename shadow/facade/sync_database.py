@@ -16,7 +16,9 @@ from shadow.facade.elsewhere import pass_through, reach_of_aggregate, reach_of_w
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.listing import filter_in, listed_documents, listed_names
-from shadow.facade.sync_collection import OPTIONS, Collection
+from shadow.facade.own import owns, router_of
+from shadow.facade.plain import options_of
+from shadow.facade.sync_collection import Collection
 from shadow.facade.waiting import at_once
 from shadow.runtime.portal import in_callers_thread, portal
 
@@ -34,17 +36,6 @@ def _posted(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any
 class Database(DriverDatabase[D]):
     """`pymongo.database.Database` whose configured collections are the façade's."""
 
-    def _shadow_router(self, name: Any) -> Any:
-        if not isinstance(name, str):
-            return None  # the driver refuses it
-        return self._client._shadow_binding.router(self._name, name)
-
-    def _shadow_own(self, name: Any) -> bool:
-        """Whether a collection is a façade's: a configured one, or one that leads to such (`fs` to `fs.files`)."""
-        if self._shadow_router(name) is not None:
-            return True
-        return isinstance(name, str) and self._client._shadow_binding.below(self._name, name)
-
     @cached_property
     def _shadow_collections(self) -> dict[str, Collection[D]]:
         return {}
@@ -60,18 +51,18 @@ class Database(DriverDatabase[D]):
 
     @like(DriverDatabase.get_collection)
     def get_collection(self, name: str, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        if not self._shadow_own(name):
+        if not owns(self, name):
             return super().get_collection(name, *args, **kwargs)
         return Collection(self, name, False, *args, **kwargs)
 
     @like(DriverDatabase.with_options)
     def with_options(self, *args: Any, **kwargs: Any) -> Database[D]:
         changed = super().with_options(*args, **kwargs)
-        return Database(self._client, self._name, **{option: getattr(changed, option) for option in OPTIONS})
+        return Database(self._client, self._name, **options_of(changed))
 
     @like(DriverDatabase.create_collection)
     def create_collection(self, name: Any, *args: Any, **kwargs: Any) -> DriverCollection[D]:
-        if self._shadow_router(name) is None:
+        if router_of(self, name) is None:
             return super().create_collection(name, *args, **kwargs)
         legacy = partial(_posted(super().create_collection), name, *args, **kwargs)
         given = created(DriverDatabase.create_collection, self, name, *args, **kwargs)
@@ -123,7 +114,7 @@ class Database(DriverDatabase[D]):
     def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         name = getattr(name_or_collection, "name", name_or_collection)
         legacy = partial(_posted(super().drop_collection), name_or_collection, *args, **kwargs)
-        configured = self[name] if self._shadow_router(name) is not None else None
+        configured = self[name] if router_of(self, name) is not None else None
         if not isinstance(configured, Collection):
             return super().drop_collection(name_or_collection, *args, **kwargs)
         dropped: dict[str, Any] = at_once(drop(configured._seat, legacy, session_in(args, kwargs)))
