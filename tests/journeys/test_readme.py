@@ -20,6 +20,7 @@ SHELL = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 TOML = re.findall(r"```toml\n(.*?)\n```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"`shadow ([a-z]+)", README)))
 TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", README)))
+TEST_COMMAND = 'python -m pytest -m "not slow" -n 2 --dist loadfile'
 
 _STORES = '[stores]\nmongo = "${MONGODB_URI}"\npostgres = "${DATABASE_URL}"\n'
 _ENVIRONMENT = {
@@ -33,11 +34,11 @@ _ENVIRONMENT = {
 def test_the_readme_has_one_command_for_the_demo_and_one_for_the_tests() -> None:
     assert len(SHELL) == 2
     assert SHELL[0].endswith(".venv/bin/shadow demo")
-    assert SHELL[1].endswith('.venv/bin/python -m pytest -m "not slow"')
+    assert SHELL[1].endswith(f".venv/bin/{TEST_COMMAND}")
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
-    assert 'python -m pytest -m "not slow"' in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
