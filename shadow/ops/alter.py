@@ -40,7 +40,7 @@ class AlterOp(Op[R]):
         self.driver = driver
         self.session = session
         self.options = options
-        self.unit = driver.unit(session)
+        self.unit = driver.joined(session)
 
     @abstractmethod
     def _command(self) -> Command: ...

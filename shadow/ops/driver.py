@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions, TypeRegistry
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.client_session import ClientSession
+from pymongo.errors import InvalidOperation
 
 from shadow.ops.base import ReadOp, WriteOp
 from shadow_adapters.bson.codec import CODEC, encode
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from shadow.protocol.unit import Unit
 
 R = TypeVar("R")
+
+_SESSIONS = (AsyncClientSession, ClientSession)
 
 
 def unit_of(session: Any) -> Unit | None:
@@ -59,11 +65,35 @@ class Driver:
 
         What is no session has none: whether it is a mistake is the driver's to say.
         """
-        if session is None and self._bound_session is not None:
-            session = self._bound_session()
+        session = self._used(session)
         if session is None or not getattr(session, "in_transaction", False):
             return None
         return unit_of(session)
+
+    def joined(self, session: Any) -> Unit | None:
+        """`unit` of a call that may never reach the driver.
+
+        Raises what the driver does (PyMongo 4.20, ``_tmp_session``, ``validate_session``, ``_check_ended``):
+        ``ValueError`` for what is no session, `pymongo.errors.InvalidOperation` for another client's or an ended one.
+        """
+        used = self._used(session)
+        if used is not None:
+            self._check(getattr(used, "delegate", used))
+        return self.unit(used)
+
+    def _used(self, session: Any) -> Any:
+        """The session of a call: its own, or the one that is bound to its context."""
+        return self._bound_session() if session is None and self._bound_session is not None else session
+
+    def _check(self, session: Any) -> None:
+        kind = "an AsyncClientSession" if isinstance(self.core, AsyncCollection) else "a ClientSession"
+        if not isinstance(session, _SESSIONS):
+            raise ValueError(f"'session' argument must be {kind} or None, not {type(session)}")
+        if session._client is not self.core.database.client:
+            started = type(session._client).__name__
+            raise InvalidOperation(f"Can only use session with the {started} that started it")
+        if session.has_ended:
+            raise InvalidOperation("Cannot use ended session")
 
     def wire(self, value: Any) -> Any:
         """The value as a store receives it. Raises `bson.errors.InvalidDocument` as the driver would."""
@@ -92,7 +122,7 @@ class DriverRead(ReadOp[R], Generic[R]):
     def __init__(self, driver: Driver, session: Any) -> None:
         self.driver = driver
         self.session = session
-        self.unit = driver.unit(session)
+        self.unit = driver.joined(session)
 
 
 class DriverWrite(WriteOp[R], Generic[R]):
@@ -102,7 +132,7 @@ class DriverWrite(WriteOp[R], Generic[R]):
         self.driver = driver
         self.session = session
         self.options = options
-        self.unit = driver.unit(session)
+        self.unit = driver.joined(session)
         # A transaction has its own write concern, as the driver has it.
         self.acknowledged = driver.writes_acknowledged or self.unit is not None
 
