@@ -131,3 +131,24 @@ async def _raw(reply: Any) -> list[tuple[str, bytes]]:
 
 async def _listed(cursor: Any) -> list[Any]:
     return [document async for document in await cursor]
+
+
+ODD = {
+    "insert nothing",
+    "insert oddly",
+    "update oddly",
+    "update by nothing",
+    "delete oddly",
+    "findAndModify oddly",
+}
+"""Commands that MongoDB refuses for their form, and Shadow, where new is the authority, by their name."""
+SECANTUS = {"find unknown field", "findAndModify, in small letters"}
+"""What SecantusDB, which is not MongoDB, answers otherwise."""
+
+
+def essence(told: Any) -> Any:
+    """A reply without the name of the collection, the order of distinct values, and the fields of one server."""
+    if isinstance(told, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in told):
+        kept = {name: essence(value) for name, value in told if name not in ("ns", "codeName", "id")}
+        return sorted(kept.items(), key=lambda pair: pair[0])
+    return [essence(each) for each in told] if isinstance(told, list) else told

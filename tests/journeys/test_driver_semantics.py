@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, InvalidOperation, OperationFailure
 
 from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import BindingRouter, LegacyRouter
-from tests.journeys.test_facade_behaviour import Pair
+from tests.journeys.facade_worlds import Pair
 
 
 @pytest.fixture(params=["motor", "pymongo"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -10,25 +9,17 @@ from typing import Any
 
 import asyncpg
 import pytest
-from pymongo import AsyncMongoClient
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 
 from shadow import runtime
-from shadow.config import load
 from shadow.ops.base import Named
-from shadow.runtime.portal import portal
-from shadow.schema import apply
 from shadow_adapters.bson import keys
-from shadow_adapters.mongo.store import MongoStore
-from tests.journeys.facade_awaited import awaited
 from tests.journeys.facade_calls import SEED
-from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import LegacyRouter, outcome
+from tests.journeys.facade_worlds import CLIENTS, PHASES, Pair, World, both, pair_on, pair_on_new, world_of
 from tests.journeys.runtime_support import until
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both
 
 Call = Callable[[Any], Any]
-PHASES = ("legacy", "dual_write", "shadow_read", "read_new", "write_new", "new")
 
 BY_ID = {"$sort": {"_id": 1}}
 
@@ -103,26 +94,15 @@ CALLS: dict[str, Call] = {
 
 @pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, LegacyRouter())
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, LegacyRouter()) as made:
+        yield made
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def new_pair(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    in_portal = request.param == "sync"
-
-    async def where(coroutine: Any) -> Any:
-        return portal().run(coroutine) if in_portal else await coroutine
-
-    router = await where(NewRouter.make(postgres_dsn, "routed", "d.routed"))
-    made = Pair(request.param, mongo_uri, router)
-    for collection in (made.bare, made.facade):
-        await collection.insert_many([dict(document) for document in SEED])
-    yield made
-    await made.close()
-    await where(router.pool.close())
+    async with pair_on_new(request.param, mongo_uri, postgres_dsn) as made:
+        await made.seed()
+        yield made
 
 
 async def differences(pair: Pair) -> dict[str, Any]:
@@ -163,71 +143,12 @@ async def test_a_long_result_comes_in_batches(new_pair: Pair) -> None:
     assert (len(documents), complete) == (350, True)
 
 
-class World:
-    """A bare client and a façade's, over one configuration with two entities in each phase."""
-
-    def __init__(self, shape: str, uri: str) -> None:
-        bare, facade = CLIENTS[shape]
-        self.clients = awaited(bare(uri)), awaited(facade(uri))
-        self.bare, self.facade = (client.get_default_database() for client in self.clients)
-
-    async def _joined(self) -> bool:
-        """Whether this process has learnt the phases, which may take longer than a call waits for it."""
-        try:
-            await self.facade["new"].find_one({})
-        except AutoReconnect:
-            return False
-        return runtime.current().control.node.membership.fleet is not None
-
-    async def seed(self, *phases: str) -> None:
-        await until(self._joined, "the process's lease")
-        for phase in phases:
-            for collection in (self.bare[f"bare_{phase}"], self.facade[phase]):
-                await collection.delete_many({})
-                await collection.insert_many([dict(document) for document in SEED])
-
-    async def close(self) -> None:
-        for client in self.clients:
-            closing = client.close()
-            if closing is not None:
-                await closing
-        await asyncio.to_thread(runtime.uninstall)
-
-
 @pytest.fixture(params=list(CLIENTS))
 async def world(
     request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str, tmp_path: Path
 ) -> AsyncIterator[World]:
-    made = World(request.param, mongo_uri)
-    path = tmp_path / "shadow.toml"
-    names = [*PHASES, *(f"other_{phase}" for phase in PHASES)]
-    path.write_text(
-        f'[stores]\nmongo = "{mongo_uri}"\npostgres = "{postgres_dsn}"\n'
-        f'[protocol]\njournal = "{tmp_path / "journal"}"\n'
-        + "".join(
-            f'[entities.in_{name}]\nlegacy = {{ mongo = "{made.bare.name}.{name}" }}\n'
-            f'phase = "{name.removeprefix("other_")}"\n'
-            for name in names
-        )
-    )
-    settings = load(path)
-    conn = await asyncpg.connect(postgres_dsn)
-    await apply(settings, conn)
-    for name in names:
-        await conn.execute(
-            "INSERT INTO shadow.entity (entity, phase, backfill) VALUES ('in_' || $1, $2, 'done') "
-            "ON CONFLICT (entity) DO UPDATE SET phase = excluded.phase, backfill = excluded.backfill",
-            name,
-            name.removeprefix("other_"),
-        )
-    await conn.close()
-    async with AsyncMongoClient[Any](mongo_uri) as client:  # as a fence would have: no call takes legacy for the truth
-        for name in names:
-            if name.removeprefix("other_") in ("write_new", "new"):
-                await MongoStore(client, made.bare.name, name, f"in_{name}").arm()
-    runtime.install(settings)
-    yield made
-    await made.close()
+    async with world_of(request.param, mongo_uri, postgres_dsn, tmp_path, ("", "other_")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -18,11 +18,9 @@ from shadow_adapters.postgres.engine import Engine
 from shadow_adapters.postgres.layouts import layout_for
 from tests.journeys.facade_alterations import ALTERATIONS
 from tests.journeys.facade_calls import SEED
-from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import LegacyRouter, QuietRouter
+from tests.journeys.facade_worlds import CLIENTS, Pair, World, both, pair_on_new, stored, world_of
 from tests.journeys.runtime_support import until
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both, stored
-from tests.journeys.test_facade_phases import World, world_of
 
 FOLLOWED = ("dual_write", "shadow_read", "read_new")
 
@@ -35,22 +33,18 @@ NOTHING = {"_id_": {"v": 2, "key": [("_id", 1)]}}
 
 @pytest.fixture(params=["motor", "pymongo"])
 async def on_new(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
-    made = Pair(request.param, mongo_uri, router)
-    yield made
-    await made.close()
-    await router.pool.close()
+    async with pair_on_new(request.param, mongo_uri, postgres_dsn) as made:
+        yield made
 
 
-async def differences(pair: Pair, facade: Any) -> dict[str, Any]:
-    """``facade``: the façade's collection, or what shows its records and indexes without it."""
+async def differences(pair: Pair) -> dict[str, Any]:
     found = {}
     for name, call in ALTERATIONS.items():
-        for collection in (pair.bare, facade):
+        for collection in (pair.bare, pair.shown):
             await collection.drop()
             await collection.insert_many(copy.deepcopy(SEED))
         ours = await both(pair, call)
-        left = [(await stored(c), await c.index_information() or NOTHING) for c in (pair.bare, facade)]
+        left = [(await stored(c), await c.index_information() or NOTHING) for c in (pair.bare, pair.shown)]
         if ours[0] != ours[1] or left[0] != left[1]:
             found[name] = *ours, *(left if left[0] != left[1] else ())
     return found
@@ -60,7 +54,7 @@ async def differences(pair: Pair, facade: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("router", ROUTERS)
 async def test_every_alteration_is_the_drivers(shape: str, router: str, mongo_uri: str) -> None:
     pair = Pair(shape, mongo_uri, ROUTERS[router]())
-    assert await differences(pair, pair.raw) == {}
+    assert await differences(pair) == {}
     assert {op.name for op in pair.router.seen} == (set() if router == "quiet" else ROUTED)
     await pair.close()
 
@@ -81,7 +75,7 @@ ROUTED = {
 
 
 async def test_every_alteration_is_the_drivers_on_new(on_new: Pair) -> None:
-    assert await differences(on_new, on_new.facade) == {}
+    assert await differences(on_new) == {}
     assert on_new.router.others == []
 
 
@@ -116,11 +110,7 @@ async def test_new_has_legacys_indexes_soon(world: World, postgres_dsn: str, pha
         reply = await on_postgres(postgres_dsn, phase, {"listIndexes": phase})
         return {index["name"] for index in reply["cursor"]["firstBatch"]} == {"_id_", *names}
 
-    async def mirrored() -> bool:
-        await facade.update_one({"_id": 1}, {"$set": {"a": 1}})  # a first write before the phase is known marks nothing
-        return await new_has("before_1")
-
-    await until(mirrored, "the index that was there before")
+    await until(lambda: new_has("before_1"), "the index that was there before")
     await facade.create_index([("a", -1)], unique=True, name="one_a")
     await facade.create_index([("where", "2dsphere")])
     await until(lambda: new_has("before_1", "one_a"), "the index made through Shadow")

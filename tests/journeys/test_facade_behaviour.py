@@ -3,90 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-import motor.motor_asyncio
 import pymongo
 import pytest
 from pymongo import DeleteMany, InsertOne, UpdateOne
 from pymongo.write_concern import WriteConcern
 
-import shadow.motor
-import shadow.pymongo
-from tests.journeys.facade_awaited import awaited
-from tests.journeys.facade_calls import CALLS, CURSORS, OTHERS, SEED
-from tests.journeys.facade_support import BindingRouter, FakeBinding, LegacyRouter, QuietRouter, bind, outcome, plain
-
-CLIENTS: dict[str, tuple[Any, Any]] = {
-    "motor": (motor.motor_asyncio.AsyncIOMotorClient, shadow.motor.AsyncIOMotorClient),
-    "pymongo": (pymongo.AsyncMongoClient, shadow.pymongo.AsyncMongoClient),
-    "sync": (pymongo.MongoClient, shadow.pymongo.MongoClient),
-}
-
-
-class Pair:
-    """The same collection twice: the bare driver's and a façade's."""
-
-    def __init__(self, shape: str, uri: str, router: Any) -> None:
-        bare, facade = CLIENTS[shape]
-        clients = bare(uri), facade(uri)
-        self.router = router
-        self.binding: FakeBinding = bind(clients[1], router)
-        self.clients = awaited(clients[0]), awaited(clients[1])
-        self.bare = self.clients[0].get_default_database()["bare"]
-        self.facade = self.clients[1].get_default_database()["routed"]
-
-    async def seed(self) -> None:
-        for client, name in zip(self.clients, ("bare", "routed"), strict=True):
-            collection = client.get_default_database()[name] if client is self.clients[0] else self.raw
-            await collection.delete_many({})
-            await collection.insert_many(copy.deepcopy(SEED))
-
-    @property
-    def raw(self) -> Any:
-        """The façade's collection through the bare driver."""
-        return self.clients[0].get_default_database()["routed"]
-
-    async def close(self) -> None:
-        for client in self.clients:
-            closing = client.close()
-            if closing is not None:
-                await closing
+from tests.journeys.facade_calls import CALLS, CURSORS, OTHERS
+from tests.journeys.facade_support import BindingRouter, LegacyRouter, QuietRouter, outcome
+from tests.journeys.facade_worlds import CLIENTS, Pair, both, pair_on, stored
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, LegacyRouter())
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, LegacyRouter()) as made:
+        yield made
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def bound_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, BindingRouter())
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, BindingRouter()) as made:
+        yield made
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def quiet_pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, QuietRouter())
-    await made.seed()
-    yield made
-    await made.close()
-
-
-async def both(pair: Pair, call: Any) -> tuple[Any, Any]:
-    return await outcome(lambda: call(pair.bare)), await outcome(lambda: call(pair.facade))
-
-
-async def stored(collection: Any) -> Any:
-    return plain(await collection.find(sort=[("a", 1), ("_id", 1)]).to_list(None))
+    async with pair_on(request.param, mongo_uri, QuietRouter()) as made:
+        yield made
 
 
 async def test_every_routed_call_is_the_drivers(pair: Pair) -> None:

@@ -29,9 +29,8 @@ from pymongo.write_concern import WriteConcern
 
 import shadow.motor
 import shadow.pymongo
-from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import LegacyRouter, bind
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair
+from tests.journeys.facade_worlds import CLIENTS, Pair, pair_on, pair_on_new
 
 PARENTS: dict[str, tuple[type, type, type]] = {
     "motor": (
@@ -122,19 +121,14 @@ async def _among(names: Any, name: str) -> bool:
 
 @pytest.fixture(params=["motor", "pymongo"])
 async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, LegacyRouter())
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, LegacyRouter()) as made:
+        yield made
 
 
 @pytest.fixture(params=["motor", "pymongo"])
 async def on_new(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
-    made = Pair(request.param, mongo_uri, router)
-    yield made
-    await made.close()
-    await router.pool.close()
+    async with pair_on_new(request.param, mongo_uri, postgres_dsn) as made:
+        yield made
 
 
 async def told(call: Callable[[], Any]) -> Any:

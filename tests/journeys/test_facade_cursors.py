@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.journeys.facade_calls import SEED
 from tests.journeys.facade_cursors import LEGACYS, WHOLE
-from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import LegacyRouter, QuietRouter
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both
+from tests.journeys.facade_worlds import CLIENTS, Pair, both, pair_on_new
 
 ROUTERS = {"legacy": LegacyRouter, "quiet": QuietRouter}
 
 
 @pytest.fixture(params=["motor", "pymongo"])
 async def on_new(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    router = await NewRouter.make(postgres_dsn, "routed", "d.routed")
-    made = Pair(request.param, mongo_uri, router)
-    yield made
-    await made.close()
-    await router.pool.close()
+    async with pair_on_new(request.param, mongo_uri, postgres_dsn) as made:
+        yield made
 
 
 async def differences(pair: Pair, calls: Any) -> dict[str, Any]:
@@ -46,8 +40,7 @@ async def test_a_whole_cursor_is_the_drivers(shape: str, router: str, mongo_uri:
 
 
 async def test_a_whole_cursor_is_the_drivers_on_new(on_new: Pair) -> None:
-    for collection in (on_new.bare, on_new.facade):
-        await collection.insert_many(copy.deepcopy(SEED))
+    await on_new.seed()
     assert await differences(on_new, WHOLE) == {}
     assert set(await differences(on_new, LEGACYS)) == set(LEGACYS)
 

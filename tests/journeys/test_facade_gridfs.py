@@ -15,7 +15,7 @@ from motor.motor_asyncio import AsyncIOMotorGridFSBucket as DriverBucket
 import shadow.motor
 from tests.journeys.facade_new import NewRouter
 from tests.journeys.facade_support import LegacyRouter
-from tests.journeys.test_facade_behaviour import Pair
+from tests.journeys.facade_worlds import Pair
 
 CONTENT = bytes(range(256)) * 40
 BUCKETS = {

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from shadow.runtime.portal import portal
 from tests.journeys.facade_calls import CALLS, CURSORS, SEED
-from tests.journeys.facade_new import NewRouter
-from tests.journeys.facade_support import outcome, plain
+from tests.journeys.facade_support import outcome
+from tests.journeys.facade_worlds import CLIENTS, Pair, both, pair_on_new, stored
 from tests.journeys.runtime_support import until
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair, both
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str, postgres_dsn: str) -> AsyncIterator[Pair]:
-    where = _in_portal if request.param == "sync" else _here
-    router = await where(NewRouter.make(postgres_dsn, "routed", "d.routed"))
-    made = Pair(request.param, mongo_uri, router)
-    yield made
-    await made.close()
-    await where(router.pool.close())
-
-
-async def _here(coroutine: Any) -> Any:
-    return await coroutine
-
-
-async def _in_portal(coroutine: Any) -> Any:
-    return portal().run(coroutine)
-
-
-async def seed(pair: Pair) -> None:
-    for collection in (pair.bare, pair.facade):
-        await collection.delete_many({})
-        await collection.insert_many(copy.deepcopy(SEED))
-
-
-async def stored(collection: Any) -> Any:
-    return plain(await collection.find(sort=[("a", 1), ("_id", 1)]).to_list(None))
+    async with pair_on_new(request.param, mongo_uri, postgres_dsn) as made:
+        yield made
 
 
 async def test_every_routed_call_is_the_drivers(pair: Pair) -> None:
     differences = {}
     for name, call in CALLS.items():
-        await seed(pair)
+        await pair.seed()
         bare, facade = await both(pair, call)
         records = await stored(pair.bare), await stored(pair.facade)
         if bare != facade or records[0] != records[1]:
@@ -57,7 +31,7 @@ async def test_every_routed_call_is_the_drivers(pair: Pair) -> None:
 
 
 async def test_every_cursor_is_the_drivers(pair: Pair) -> None:
-    await seed(pair)
+    await pair.seed()
     differences = {}
     for name, call in CURSORS.items():
         bare, facade = await both(pair, call)
@@ -71,7 +45,7 @@ async def test_what_was_delivered_is_reported_once(pair: Pair) -> None:
     async def told() -> bool:  # not waited for where the loop is another thread's
         return bool(pair.router.opened[-1].delivered)
 
-    await seed(pair)
+    await pair.seed()
     found = await pair.facade.find({}).sort("_id", 1).to_list(None)
     assert len(found) == len(SEED)
     await until(told, "what was delivered")

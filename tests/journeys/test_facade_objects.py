@@ -18,15 +18,13 @@ from pymongo import InsertOne
 
 from shadow.facade.elsewhere import reach_of_bulk, reach_of_command, written_by
 from tests.journeys.facade_support import LegacyRouter, outcome
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair
+from tests.journeys.facade_worlds import CLIENTS, Pair, pair_on
 
 
 @pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Pair]:
-    made = Pair(request.param, mongo_uri, LegacyRouter())
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, LegacyRouter()) as made:
+        yield made
 
 
 async def test_a_collection_that_is_not_configured_is_the_drivers_own(pair: Pair) -> None:

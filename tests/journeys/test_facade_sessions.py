@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import InvalidOperation
 
 from tests.journeys.facade_support import LegacyRouter, QuietRouter
-from tests.journeys.test_facade_behaviour import CLIENTS, Pair
+from tests.journeys.facade_worlds import CLIENTS, Pair, pair_on
 
 
 @pytest.fixture(params=[LegacyRouter, QuietRouter])
@@ -18,10 +18,8 @@ def router(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=list(CLIENTS))
 async def pair(request: pytest.FixtureRequest, mongo_uri: str, router: Any) -> Any:
-    made = Pair(request.param, mongo_uri, router)
-    await made.seed()
-    yield made
-    await made.close()
+    async with pair_on(request.param, mongo_uri, router) as made:
+        yield made
 
 
 async def begun(session: Any) -> Any:

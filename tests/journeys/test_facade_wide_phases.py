@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from shadow import runtime
-from tests.journeys.facade_commands import COMMANDS
+from tests.journeys.facade_bulks import BULKS, told
+from tests.journeys.facade_commands import COMMANDS, ODD, SECANTUS, essence
 from tests.journeys.facade_cursors import WHOLE
 from tests.journeys.facade_support import outcome
-from tests.journeys.test_facade_client_bulk import BULKS, told
-from tests.journeys.test_facade_commands import ODD, SECANTUS, essence
-from tests.journeys.test_facade_phases import PHASES, World, stored, world_of
+from tests.journeys.facade_worlds import PHASES, World, stored, world_of
 
 
 @pytest.fixture(params=["motor", "pymongo"])
