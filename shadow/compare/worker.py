@@ -8,6 +8,7 @@ store takes for a call like the caller's.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +130,8 @@ class Comparer:
         self._waiting.append(comparison)
         self._bytes += comparison.size
         if len(self._workers) < self._limits.concurrency:
-            worker = asyncio.get_running_loop().create_task(self._work())
+            # Nothing of the context of the caller who happens to be first: the worker outlives it, and its time-outs.
+            worker = asyncio.get_running_loop().create_task(self._work(), context=contextvars.Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any, TypeVar
 
 from pymongo.errors import PyMongoError
@@ -77,8 +78,11 @@ def _refuse_inside(op: AlterOp[Any]) -> None:
 
 
 def _mirror_to_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:
-    """The same on legacy, for the way back. A dropped collection's records go there by their marks."""
-    task = asyncio.get_running_loop().create_task(_on_legacy(here, op))
+    """The same on legacy, for the way back. A dropped collection's records go there by their marks.
+
+    It outlives the call, and so takes nothing of the caller's context, such as its time-outs.
+    """
+    task = asyncio.get_running_loop().create_task(_on_legacy(here, op), context=contextvars.Context())
     here.alterations.add(task)
     task.add_done_callback(here.alterations.discard)
 

@@ -8,6 +8,7 @@ new cannot have is counted by name, and so gates.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,8 @@ def mirror(here: LoopEntity, loop: Loop, name: str) -> None:
     """Make new's indexes equal to legacy's, soon. ``name``: what has changed them, counted where that fails."""
     here.unmirrored = name
     if here.mirroring is None or here.mirroring.done():
-        here.mirroring = asyncio.get_running_loop().create_task(_mirror(here, loop))
+        # Outlives the call, and so takes nothing of its context, such as its time-outs.
+        here.mirroring = asyncio.get_running_loop().create_task(_mirror(here, loop), context=contextvars.Context())
 
 
 async def _mirror(here: LoopEntity, loop: Loop) -> None:
