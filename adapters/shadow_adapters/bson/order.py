@@ -8,6 +8,7 @@ by the least element ascending and by the greatest descending (MongoDB's `SortKe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE, Collation
@@ -17,6 +18,9 @@ from shadow_adapters.failures import CommandFailure
 
 Key = Callable[[Any], bytes]
 """From a value to a byte key that is in order."""
+
+Score = Callable[[Mapping[str, Any]], float]
+"""From a document that ``$text`` found to how well it did."""
 
 Sort = Mapping[str, Any] | Sequence[tuple[str, Any]]
 """Field paths and directions (1 or -1), the first the most significant."""
@@ -51,15 +55,23 @@ def sort_key(document: Mapping[str, Any], spec: Sort) -> bytes:
     return compile_sort(spec)(document)
 
 
-def compile_sort(spec: Sort, collation: Collation = SIMPLE) -> Callable[[Mapping[str, Any]], bytes]:
+def compile_sort(
+    spec: Sort, collation: Collation = SIMPLE, score: Score | None = None
+) -> Callable[[Mapping[str, Any]], bytes]:
     """The function from a document to its sort key; texts are in the order of the collation.
 
-    Raises `CommandFailure` 15974 or 15975 for a bad direction, with ``unsupported`` for ``$meta`` and ``$natural``. The
-    function raises it (2) for a document with arrays on two of the paths, and for a text that the collation cannot tell
-    the order of.
+    ``score`` is what ``{$meta: "textScore"}`` sorts by, the best first.
+
+    Raises `CommandFailure` 15974 or 15975 for a bad direction, 40218 for a score where there is none, with
+    ``unsupported`` for what else ``$meta`` may name and for ``$natural``. The function raises it (2) for a document
+    with arrays on two of the paths, and for a text that the collation cannot tell the order of.
     """
-    encode_one = collation.order
     pairs = list(spec.items() if isinstance(spec, Mapping) else spec)
+    if any(_is_score(direction) for _, direction in pairs):
+        if score is None:
+            raise CommandFailure(40218, "query requires text score metadata, but it is not available")
+        return _with_score(pairs, collation, score)
+    encode_one = collation.order
     descending = [_descends(name, direction) for name, direction in pairs]
     paths = [tuple(name.split(".")) for name, _ in pairs]
 
@@ -74,6 +86,22 @@ def compile_sort(spec: Sort, collation: Collation = SIMPLE) -> Callable[[Mapping
         return min(row_key(row, descending, encode_one) for row in value_rows(document, paths))
 
     return key
+
+
+def _is_score(direction: Any) -> bool:
+    return isinstance(direction, Mapping) and dict(direction) == {"$meta": "textScore"}
+
+
+def _with_score(
+    pairs: list[tuple[str, Any]], collation: Collation, score: Score
+) -> Callable[[Mapping[str, Any]], bytes]:
+    """A sort key of which some parts are the score's."""
+    parts: list[Callable[[Mapping[str, Any]], bytes]] = []
+    for by_score, group in groupby(pairs, key=lambda pair: _is_score(pair[1])):
+        parts.append(
+            (lambda document: invert(encode(score(document)))) if by_score else compile_sort(list(group), collation)
+        )
+    return lambda document: b"".join([part(document) for part in parts])
 
 
 def _plain_key(document: Mapping[str, Any], fields: list[tuple[str, bool]], encode_one: Key) -> bytes | None:

@@ -10,7 +10,7 @@ from shadow_adapters.bson.pipeline.flow import Batch, Context, Flow, Reading, St
 from shadow_adapters.bson.pipeline.leading import leading
 from shadow_adapters.bson.pipeline.registry import STAGES, refuse
 from shadow_adapters.bson.pipeline.scope import Scope
-from shadow_adapters.bson.pipeline.sort import best, sort_key
+from shadow_adapters.bson.pipeline.sort import best, sort_order
 from shadow_adapters.failures import CommandFailure
 
 MAX_STAGES: Final = 1000
@@ -110,18 +110,23 @@ def _compile(stages: Any, scope: Scope) -> Pipeline:
         raise CommandFailure(14, "'pipeline' option must be specified as an array")
     if len(stages) > MAX_STAGES:
         raise CommandFailure(7749501, f"Pipeline length must be no longer than {MAX_STAGES} stages.")
-    compiled = [_stage(stage, position, scope) for position, stage in enumerate(stages)]
-    return Pipeline([_bounded(compiled, stages, position) for position in range(len(stages))])
+    compiled: list[Stage] = []
+    scopes: list[Scope] = []
+    for position, stage in enumerate(stages):
+        compiled.append(_stage(stage, position, scope))
+        scopes.append(scope)
+        scope = scope.behind(compiled[-1].name)
+    return Pipeline([_bounded(compiled, stages, position, scopes[position]) for position in range(len(stages))])
 
 
-def _bounded(compiled: Sequence[Stage], stages: Sequence[Any], position: int) -> Stage:
+def _bounded(compiled: Sequence[Stage], stages: Sequence[Any], position: int, scope: Scope) -> Stage:
     """The stage; a ``$sort`` of which only the first few are wanted holds no more than those."""
     stage = compiled[position]
     if stage.name != "$sort":
         return stage
     window = leading(stages[position:])
     spec = stages[position]["$sort"]
-    return best(stage.name, sort_key(spec), window.skip + window.limit) if window.limit else stage
+    return best(stage.name, sort_order(spec, scope.names), window.skip + window.limit) if window.limit else stage
 
 
 def _stage(stage: Any, position: int, scope: Scope) -> Stage:

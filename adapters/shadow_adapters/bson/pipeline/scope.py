@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from shadow_adapters.bson.expression.meta import SCORE_BEHIND, TEXT_SCORE
 from shadow_adapters.failures import CommandFailure
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 20
 """Pipelines inside each other (``internalMaxSubPipelineViewDepth``)."""
+_AS_FOUND: Final = frozenset(("$match", "$sort", "$skip", "$limit", "$sample"))
+"""Stages that hand documents on as they are."""
+_GATHERING: Final = frozenset(("$group", "$bucket", "$bucketAuto", "$sortByCount", "$count"))
+"""Stages behind which MongoDB knows no score either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,20 @@ class Scope:
         """Compile a pipeline that belongs to a stage. Raises `CommandFailure`."""
         if self.depth >= MAX_DEPTH:
             raise CommandFailure(232, f"Maximum number of nested sub-pipelines exceeded. Limit is {MAX_DEPTH}")
-        scope = Scope(self.names | frozenset(names), inside, self.nested, 0, self.depth + 1, collection)
+        scope = Scope(_behind(self.names) | frozenset(names), inside, self.nested, 0, self.depth + 1, collection)
         return self.nested(stages, scope)
 
     def at(self, position: int) -> Scope:
         """The same for one stage of the pipeline."""
-        return Scope(self.names, self.inside, self.nested, position, self.depth, self.collection)
+        return replace(self, position=position)
+
+    def behind(self, stage: str) -> Scope:
+        """The same behind a stage, which may leave nothing of how well ``$text`` found the documents."""
+        if stage in _AS_FOUND or not self.names.intersection((TEXT_SCORE, SCORE_BEHIND)):
+            return self
+        names = self.names - {TEXT_SCORE, SCORE_BEHIND} if stage in _GATHERING else _behind(self.names)
+        return replace(self, names=names)
+
+
+def _behind(names: frozenset[str]) -> frozenset[str]:
+    return (names - {TEXT_SCORE}) | {SCORE_BEHIND} if TEXT_SCORE in names else names

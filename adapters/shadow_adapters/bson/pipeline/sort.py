@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from typing import Any
 
+from shadow_adapters.bson.expression.meta import TEXT_SCORE, check_meta
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.failures import CommandFailure
 
 SortKey = Callable[[Mapping[str, Any]], bytes]
+Order = Callable[[Context], SortKey]
+"""The sort key in one run."""
 
 
 def sort(name: str, spec: Any, scope: Scope) -> Stage:
     """``$sort``. Raises `CommandFailure`: 15973, 15976, and what `compile_sort` raises."""
-    key = sort_key(spec)
-    return Stage(name, lambda context: _Sort(key, context))
+    order = sort_order(spec, scope.names)
+    return Stage(name, lambda context: _Sort(order(context), context))
+
+
+def sort_order(spec: Any, names: Collection[str] = ()) -> Order:
+    """The order of a ``$sort``, which may be by the score of ``$text`` where that is among the names in scope."""
+    _check(spec)
+    scored = any(isinstance(way, Mapping) and "$meta" in way for way in spec.values())
+    if not scored:
+        key = compile_sort(spec)
+        return lambda _: key
+    for way in spec.values():
+        if isinstance(way, Mapping):
+            check_meta(way.get("$meta"), names)
+    compile_sort(spec, score=lambda _: 0.0)
+    return lambda context: compile_sort(spec, score=context.variables[TEXT_SCORE])
 
 
 def sort_key(spec: Any) -> SortKey:
-    """The order of a ``$sort``."""
+    """An order that is by fields alone."""
+    _check(spec)
+    return compile_sort(spec)
+
+
+def _check(spec: Any) -> None:
     if not isinstance(spec, Mapping):
         raise CommandFailure(15973, "the $sort key specification must be an object")
     if not spec:
         raise CommandFailure(15976, "$sort stage must have at least one sort key")
-    return compile_sort(spec)
 
 
 class _Sort(Flow):
@@ -47,9 +68,9 @@ class _Sort(Flow):
             yield batch
 
 
-def best(name: str, key: SortKey, count: int) -> Stage:
+def best(name: str, order: Order, count: int) -> Stage:
     """A ``$sort`` of which only the first ``count`` documents are wanted: no more are held."""
-    return Stage(name, lambda context: _Best(key, count, context))
+    return Stage(name, lambda context: _Best(order(context), count, context))
 
 
 class _Best(Flow):

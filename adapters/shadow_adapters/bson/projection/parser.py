@@ -90,6 +90,9 @@ class Parser:
 
     def _operator(self, operator: str, spec: Mapping[str, Any], path: Path) -> None:
         expression = self._compiled(operator, spec)
+        if operator == "$meta":  # which fields are kept is for others to say
+            self._add(path, expression)
+            return
         self._compute(31252, "Cannot use expression other than $meta in exclusion projection")
         self._add(path, expression)
 

@@ -1,0 +1,88 @@
+"""A language of text search: how it parts a text into terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from snowballstemmer.english_stemmer import EnglishStemmer
+
+from shadow_adapters.bson.text.characters import bare, folded, words
+from shadow_adapters.bson.text.stop_words import STOP_WORDS
+from shadow_adapters.failures import CommandFailure
+
+_STEMMERS: Final[dict[str, Callable[[], Any]]] = {"english": EnglishStemmer}
+_ALIASES: Final = {
+    "da": "danish",
+    "nl": "dutch",
+    "en": "english",
+    "fi": "finnish",
+    "fr": "french",
+    "de": "german",
+    "hu": "hungarian",
+    "it": "italian",
+    "nb": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "es": "spanish",
+    "sv": "swedish",
+    "tr": "turkish",
+}
+_REMEMBERED: Final = 65_536  # words
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One of MongoDB's languages, by its name in English."""
+
+    name: str
+
+    def terms(
+        self, text: str, *, stop_words: bool = False, case_sensitive: bool = False, diacritic_sensitive: bool = False
+    ) -> Iterator[str]:
+        """The terms of a text, in order, as MongoDB's ``UnicodeFTSTokenizer`` makes them.
+
+        Args:
+            stop_words: whether words that say nothing are among them.
+            case_sensitive: whether they keep their capitals.
+            diacritic_sensitive: whether they keep their marks.
+        """
+        stopped = frozenset() if stop_words else STOP_WORDS[self.name]
+        for word in words(text, english=self.name == "english"):
+            small = self.folded(word)
+            if small in stopped:
+                continue
+            term = _stem(self.name, word if case_sensitive else small)
+            yield term if diacritic_sensitive else bare(term)
+
+    def folded(self, text: str) -> str:
+        """The text in the language's lower case."""
+        return folded(text, turkish=self.name == "turkish")
+
+
+def language(name: str, *, code: int, mistake: str) -> Language:
+    """The language of a name or a code of two letters, in any case.
+
+    Args:
+        code: MongoDB's error code where there is none.
+        mistake: what is said then.
+
+    Raises `CommandFailure`, with ``unsupported`` for a language that MongoDB knows and this store does not serve.
+    """
+    small = folded(name, turkish=False)
+    whole = _ALIASES.get(small, small)
+    if whole not in STOP_WORDS:
+        unsupported = f"text language {whole}" if whole in _ALIASES.values() else None
+        raise CommandFailure(code, f"{mistake}: {name}", unsupported=unsupported)
+    return Language(whole)
+
+
+@lru_cache(_REMEMBERED)
+def _stem(name: str, word: str) -> str:
+    if name not in _STEMMERS:
+        return word
+    stem: str = _STEMMERS[name]().stemWord(word)  # one of its own: a stemmer holds the word that it is at
+    return stem
