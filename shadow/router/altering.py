@@ -6,13 +6,13 @@ import asyncio
 import contextvars
 from typing import Any, TypeVar
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from shadow.ops.alter import AlterOp
 from shadow.protocol.reads import behind, write_fence
 from shadow.router.answers import driver_exception
 from shadow.router.lapsing import Guard
-from shadow.router.mirroring import mirror
+from shadow.router.mirroring import AWAY, mirror
 from shadow.router.reading import Answered, on_new
 from shadow.router.writing import nameless
 from shadow.runtime.entity import Entity
@@ -88,7 +88,14 @@ def _mirror_to_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:
 
 
 async def _on_legacy(here: LoopEntity, op: AlterOp[Any]) -> None:
-    try:
-        await op.follow()
-    except PyMongoError:
+    """In their order; while legacy is away it is waited for, as long as it follows."""
+    async with here.altering:
+        while here.handle.view().follows:
+            try:
+                await op.follow()
+                return
+            except AutoReconnect:
+                await asyncio.sleep(AWAY)
+            except PyMongoError:
+                break
         here.entity.count_unsupported(f"{op.name} on legacy")

@@ -21,7 +21,7 @@ from shadow_adapters.failures import StoreError
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Seconds before each try: new may lag behind the records that a unique index refuses."""
-_AWAY = 2.0
+AWAY = 2.0
 """Seconds before a store that is away is asked again."""
 _MEANING = ("key", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds")
 
@@ -62,7 +62,7 @@ async def _tried(here: LoopEntity, loop: Loop) -> bool:
                     return True
                 break
             except (StoreError, PyMongoError, OSError):
-                await asyncio.sleep(_AWAY)
+                await asyncio.sleep(AWAY)
     return not here.handle.view().marks
 
 

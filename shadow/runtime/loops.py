@@ -51,6 +51,7 @@ class LoopEntity:
         self.mirroring: asyncio.Task[None] | None = None  # of indexes; made when a process first marks
         self.unmirrored: str | None = None  # what has changed indexes since the last mirroring began
         self.alterations: set[asyncio.Task[None]] = set()  # that follow on legacy
+        self.altering = asyncio.Lock()  # one after the other
         self.repaired: set[Key] = set()  # since the samples were stored last
 
 

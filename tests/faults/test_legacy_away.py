@@ -1,0 +1,52 @@
+"""MongoDB is away while PostgreSQL is the authority: what was altered meanwhile is altered there when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient as DriverClient
+from pymongo.errors import AutoReconnect
+
+from shadow.pymongo import AsyncMongoClient
+from tests.faults.proxy import TcpProxy
+from tests.journeys.runtime_support import ENTITY, Site, running, until
+
+_IMPATIENT = "serverSelectionTimeoutMS=300"
+
+
+async def test_indexes_follow_in_their_order_when_it_is_back(tmp_path: Path, mongo_uri: str, postgres_dsn: str) -> None:
+    async with TcpProxy(mongo_uri) as proxy:
+        uri = f"{proxy.uri}&{_IMPATIENT}" if "?" in proxy.uri else f"{proxy.uri}?{_IMPATIENT}"
+        site = Site(tmp_path, uri, postgres_dsn, postgres_dsn)
+        await site.prepare()
+        await site.settled_in("write_new")
+        async with running(site) as found, AsyncMongoClient(site.mongo) as client:
+            things = client[site.database][ENTITY]
+
+            async def served() -> bool:
+                with contextlib.suppress(AutoReconnect):  # while the phase is not known
+                    await things.replace_one({"_id": 1}, {"a": 1}, upsert=True)
+                    return True
+                return False
+
+            await until(served, "the first write", site.status)
+            await site.quiet()
+            proxy.cut()
+            await things.create_index("a", name="first")
+            await things.create_index("b", name="second", unique=True)
+            await things.drop_index("first")
+            await asyncio.sleep(1.0)  # several of its time-outs
+            assert set(await things.index_information()) == {"_id_", "second"}
+            proxy.resume()
+            async with DriverClient[dict[str, Any]](mongo_uri) as driver:
+                legacy = driver.get_default_database()[ENTITY]
+
+                async def followed() -> bool:
+                    return set(await legacy.index_information()) == {"_id_", "second"}
+
+                await until(followed, "the index on legacy", site.status)
+                assert (await legacy.index_information())["second"]["unique"] is True
+            assert found.entities[ENTITY].unsupported == {}
