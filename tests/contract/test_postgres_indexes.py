@@ -173,6 +173,9 @@ async def test_what_indexes_are_not_served_is_said(store: Store) -> None:
 @pytest.mark.parametrize(("partial", "code"), [(5, 14), ({"a": {"$asdasd": 3}}, 2), ({"$and": 5}, 2)])
 async def test_a_filter_of_an_index_that_is_none_is_refused(store: Store, partial: Any, code: int) -> None:
     assert (await store.run(index("a", partialFilterExpression=partial)))["code"] == code
+    store.layout.forget()
+    assert (await store.insert({"_id": 1}))["n"] == 1, "nothing of it is left that would end every later call"
+    assert await store.find({}) == [{"_id": 1}]
 
 
 async def test_a_partial_index_is_unique_among_its_documents(store: Store) -> None:

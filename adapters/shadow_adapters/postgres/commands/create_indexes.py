@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 
 from shadow_adapters.bson.codec import encode
+from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.types import is_number
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure
@@ -144,6 +145,7 @@ def _check(spec: Mapping[str, Any]) -> None:
     check_fields(spec, "createIndexes.indexes", _INDEX, _REFUSED)
     if not isinstance(spec.get("partialFilterExpression", {}), Mapping):
         raise CommandFailure(14, "The field 'partialFilterExpression' must be an object")
+    compile_filter(spec.get("partialFilterExpression", {}))  # one that cannot be read would end every later call
     if "expireAfterSeconds" in spec:
         seconds = spec["expireAfterSeconds"]
         if not is_number(seconds) or seconds < 0:
