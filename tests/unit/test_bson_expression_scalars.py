@@ -300,7 +300,29 @@ REGEXES: list[tuple[Any, Any]] = [
     ({"$regexMatch": {"regex": "a"}}, Fails(31022)),
     ({"$regexMatch": {"input": "a", "regex": "a", "x": 1}}, Fails(31024)),
     ({"$regexMatch": "a"}, Fails(51103)),
-]
+    ({"$regexFind": {"input": "$s", "regex": "(a)(x)?(ß)"}},
+     {"match": "aß", "idx": 3, "captures": ["a", None, "ß"]}),
+    ({"$regexFind": {"input": "ßß-ab", "regex": Regex("A(b*)", "i")}}, {"match": "ab", "idx": 3, "captures": ["b"]}),
+    ({"$regexFind": {"input": "ab", "regex": "a()", "options": "s"}}, {"match": "a", "idx": 0, "captures": [""]}),
+    ({"$regexFind": {"input": "$s", "regex": "x"}}, None),
+    ({"$regexFind": {"input": "$none", "regex": "x"}}, None),
+    ({"$regexFind": {"input": "$s", "regex": None}}, None),
+    ({"$regexFind": {"input": 5, "regex": "x"}}, Fails(51104)),
+    ({"$regexFindAll": {"input": "a1b22", "regex": "[a-z](?<n>[0-9]+)"}},
+     [{"match": "a1", "idx": 0, "captures": ["1"]}, {"match": "b22", "idx": 2, "captures": ["22"]}]),
+    ({"$regexFindAll": {"input": "baac", "regex": "a*"}},
+     [{"match": "", "idx": 0, "captures": []}, {"match": "aa", "idx": 1, "captures": []},
+      {"match": "", "idx": 3, "captures": []}]),
+    ({"$regexFindAll": {"input": "", "regex": "a*"}}, [{"match": "", "idx": 0, "captures": []}]),
+    ({"$regexFindAll": {"input": "aaa", "regex": "^a"}}, [{"match": "a", "idx": 0, "captures": []}]),
+    ({"$regexFindAll": {"input": "a\na", "regex": "^a", "options": "m"}},
+     [{"match": "a", "idx": 0, "captures": []}, {"match": "a", "idx": 2, "captures": []}]),
+    ({"$regexFindAll": {"input": "ab", "regex": "(?<=a)b"}}, [{"match": "b", "idx": 1, "captures": []}]),
+    ({"$regexFindAll": {"input": "$none", "regex": "x"}}, []),
+    ({"$regexFindAll": {"input": "$s", "regex": "x"}}, []),
+    ({"$regexFindAll": {"input": "$s", "regex": 5}}, Fails(51105)),
+    ({"$regexFindAll": {"input": "a"}}, Fails(31023)),
+]  # fmt: skip
 
 CASES = [*REGEXES, *POWERS, *STRINGS, *CONVERSIONS, *DATES]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow_adapters.bson.pcre import compile_search
+from shadow_adapters.bson.pcre import compile_find, compile_search
+from shadow_adapters.bson.pcre.captures import Tracer
 from shadow_adapters.bson.pcre.linear import Automaton
 from shadow_adapters.bson.pcre.nodes import source
 from shadow_adapters.bson.pcre.parse import Parsed
@@ -164,3 +165,42 @@ def test_the_automaton_finds_what_backtracking_finds(pattern: str, options: str,
 def test_a_translated_pattern_means_what_python_means_where_the_two_agree(pattern: str, text: str) -> None:
     expected = re.search(pattern.replace(r"\Z", r"(?=\n?\Z)"), text, re.ASCII) is not None
     assert compile_search(pattern, "")(text) is expected
+
+
+def traced(parsed: Parsed, text: str) -> list[object] | str:
+    """Every match of a text in linear time, or the name of why not."""
+    try:
+        find = Tracer(parsed, Automaton(parsed.node, parsed.flags), text).find
+        return [find(start) for start in range(len(text) + 1)]
+    except CommandFailure as failure:
+        return str(failure.unsupported)
+
+
+@given(PATTERNS, st.sampled_from(["", "i", "m", "s"]), st.text("aAb\n ", max_size=6))
+def test_linear_time_captures_what_backtracking_captures(pattern: str, options: str, text: str) -> None:
+    parsed = Parsed(pattern, options)
+    search = re.compile(source(parsed.node), parsed.flags).search
+    matches = [search(text, start) for start in range(len(text) + 1)]
+    marks = [m and tuple(None if mark < 0 else mark for span in m.regs for mark in span) for m in matches]
+    found = traced(parsed, text)
+    assert found in (marks, "$regex captures of a repetition of what may be empty, over a long text")
+
+
+def test_a_long_text_is_traced_in_linear_time() -> None:
+    text = "foo " * 5_000 + "bar baz"
+    find = compile_find("f(o+).*(b.)r.*?(z)", "")(text)
+    assert find(0) == (0, 20_007, 1, 3, 20_000, 20_002, 20_006, 20_007)
+    assert find(19_999) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "feature"),
+    [
+        ("((a?)b?)*c.*d.*e", "a" * 20_000, "captures of a repetition of what may be empty, over a long text"),
+        ("a.*b.*(c)", "a" * 600_000, "captures beside several quantifiers over a long text"),
+    ],
+)
+def test_captures_that_cannot_be_bounded_are_refused(pattern: str, text: str, feature: str) -> None:
+    with pytest.raises(CommandFailure) as caught:
+        compile_find(pattern, "")(text)(0)
+    assert (caught.value.code, caught.value.unsupported) == (2, f"$regex {feature}")

@@ -24,8 +24,6 @@ _NOT_SERVED: Final = frozenset(
         "$createObjectId",
         "$encStrContains",
         "$function",
-        "$regexFind",
-        "$regexFindAll",
         "$sampleRate",
         "$searchMeta",
         "$toArray",

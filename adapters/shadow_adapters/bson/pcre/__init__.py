@@ -8,6 +8,6 @@ There is no thread and no timer.
 
 from __future__ import annotations
 
-from shadow_adapters.bson.pcre.search import Search, compile_search
+from shadow_adapters.bson.pcre.search import Find, Search, compile_find, compile_search
 
-__all__ = ["Search", "compile_search"]
+__all__ = ["Find", "Search", "compile_find", "compile_search"]

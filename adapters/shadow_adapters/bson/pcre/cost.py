@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from shadow_adapters.bson.pcre.nodes import Choice, Here, Look, Node, One, Repeat, Sequence
+from shadow_adapters.bson.pcre.nodes import Choice, Group, Here, Look, Node, One, Repeat, Sequence
 
 _MOST_COPIES = 10
 """More repetitions than this of something ambiguous are not multiplied out."""
@@ -33,7 +33,7 @@ def cost(node: Node) -> Cost:
     """The worst cost of one attempt; of infinite degree where it is exponential."""
     if isinstance(node, One | Here):
         return Cost(0, 1, 1)
-    if isinstance(node, Look):
+    if isinstance(node, Look | Group):
         return cost(node.body)
     if isinstance(node, Sequence):
         return _in_a_row(map(cost, node.parts))
@@ -79,6 +79,8 @@ def _first(node: Node) -> str | None:
         return node.literal
     if isinstance(node, Sequence) and node.parts:
         return _first(node.parts[0])
+    if isinstance(node, Group):
+        return _first(node.body)
     if isinstance(node, Repeat) and node.least > 0:
         return _first(node.body)
     return None
@@ -90,4 +92,6 @@ def anchored(node: Node) -> bool:
         return node.source in ("^", r"\A")
     if isinstance(node, Sequence):
         return bool(node.parts) and anchored(node.parts[0])
+    if isinstance(node, Group):
+        return anchored(node.body)
     return isinstance(node, Choice) and all(map(anchored, node.branches))

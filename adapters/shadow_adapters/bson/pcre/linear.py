@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from shadow_adapters.bson.pcre.nodes import Choice, Here, Look, Node, One, Repeat, Sequence
+from shadow_adapters.bson.pcre.nodes import Choice, Group, Here, Look, Node, One, Repeat, Sequence
 from shadow_adapters.bson.pcre.parse import refuse
 
 MAX_LENGTH: Final = 2_000_000
@@ -21,16 +21,22 @@ _MAX_REMEMBERED: Final = 500_000
 """Places in the sets that are remembered, some tens of megabytes; beyond that all is forgotten."""
 _MAX_VISITS: Final = 3_000_000
 """Places looked at anew in one search, a second or two."""
-_MATCHED: Final = 0
+MATCHED: Final = 0
+"""The place where a match is complete."""
 
 
 @dataclass(slots=True)
-class _Place:
-    """Consumes a character that ``test`` accepts, or holds where ``test`` does (``here``), or only leads on."""
+class Place:
+    """Consumes a character that ``test`` accepts, or holds where ``test`` does (``here``), or only leads on.
+
+    ``then``: where it leads, what backtracking would try first before the rest. ``mark``: the end of a group that it
+    is, the beginnings being even; None where it is none.
+    """
 
     test: re.Pattern[str] | None = None
     here: bool = False
     then: list[int] = field(default_factory=list)
+    mark: int | None = None
 
 
 class Automaton:
@@ -39,8 +45,8 @@ class Automaton:
     def __init__(self, node: Node, flags: int) -> None:
         """Raises `CommandFailure` for a look-around, and for a pattern of too many places."""
         self.flags = flags
-        self.places = [_Place()]
-        self.start = self._build(node, _MATCHED)
+        self.places = [Place()]
+        self.start = self._build(node, MATCHED)
         self.conditions = sorted({index for index, place in enumerate(self.places) if place.here})
         self.reached: dict[tuple[frozenset[int], tuple[bool, ...]], frozenset[int]] = {}
         self.consumed: dict[tuple[frozenset[int], str], frozenset[int]] = {}
@@ -58,7 +64,7 @@ class Automaton:
             if places is None:
                 places = self._reach(waiting, holding)
                 visits += len(self.places)
-            if _MATCHED in places:
+            if MATCHED in places:
                 return True
             char = text[position : position + 1]
             step = self.consumed.get((places, char))
@@ -90,7 +96,7 @@ class Automaton:
             if place.test is None or index in true:
                 todo += place.then
         consuming = {index for index in reached if self._consumes(index)}
-        result = frozenset(consuming | ({_MATCHED} & reached))
+        result = frozenset(consuming | ({MATCHED} & reached))
         self._make_room(len(result))
         self.reached[waiting, holding] = result
         return result
@@ -116,7 +122,7 @@ class Automaton:
 
     # -- building, from the end of the pattern to its start
 
-    def _add(self, place: _Place) -> int:
+    def _add(self, place: Place) -> int:
         if len(self.places) >= _MAX_PLACES:
             refuse("too many repetitions")
         self.places.append(place)
@@ -126,26 +132,30 @@ class Automaton:
         """Add the places of a node that is followed by the place ``after``; returns its first."""
         if isinstance(node, One | Here):
             test = re.compile(node.source, self.flags)
-            return self._add(_Place(test, isinstance(node, Here), [after]))
+            return self._add(Place(test, isinstance(node, Here), [after]))
         if isinstance(node, Sequence):
             for part in reversed(node.parts):
                 after = self._build(part, after)
             return after
         if isinstance(node, Choice):
-            return self._add(_Place(then=[self._build(branch, after) for branch in node.branches]))
+            return self._add(Place(then=[self._build(branch, after) for branch in node.branches]))
+        if isinstance(node, Group):
+            closing = self._add(Place(then=[after], mark=2 * node.number + 1))
+            return self._add(Place(then=[self._build(node.body, closing)], mark=2 * node.number))
         if isinstance(node, Look):
             refuse("look-around beside several quantifiers")
         return self._repeat(node, after)
 
     def _repeat(self, node: Repeat, after: int) -> int:
+        order = -1 if node.lazy else 1
         if node.most is None:
-            loop = self._add(_Place(then=[after]))
-            self.places[loop].then.append(self._build(node.body, loop))
+            loop = self._add(Place())
+            self.places[loop].then = [self._build(node.body, loop), after][::order]
             first = loop
         else:
             first = after
             for _ in range(node.most - node.least):
-                first = self._add(_Place(then=[self._build(node.body, first), after]))
+                first = self._add(Place(then=[self._build(node.body, first), after][::order]))
         for _ in range(node.least):
             first = self._build(node.body, first)
         return first

@@ -30,6 +30,14 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """What the pattern captures, by its number from 1 on."""
+
+    number: int
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     parts: tuple[Node, ...]
 
@@ -49,7 +57,7 @@ class Repeat:
     lazy: Literal["", "?"]
 
 
-Node = One | Here | Look | Sequence | Choice | Repeat
+Node = One | Here | Look | Group | Sequence | Choice | Repeat
 
 
 def source(node: Node) -> str:
@@ -58,6 +66,8 @@ def source(node: Node) -> str:
         return node.source
     if isinstance(node, Look):
         return f"({node.opening}{source(node.body)})"
+    if isinstance(node, Group):
+        return f"({source(node.body)})"
     if isinstance(node, Sequence):
         return "".join(map(source, node.parts))
     if isinstance(node, Choice):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NoReturn
 
-from shadow_adapters.bson.pcre.nodes import Choice, Here, Look, Node, One, Repeat, Sequence
+from shadow_adapters.bson.pcre.nodes import Choice, Group, Here, Look, Node, One, Repeat, Sequence
 from shadow_adapters.bson.pcre.properties import is_cased, ranges_of
 from shadow_adapters.failures import CommandFailure
 
@@ -42,7 +42,7 @@ def invalid(why: str) -> NoReturn:
 
 
 class Parsed:
-    """A parsed pattern and the flags that Python needs beside it."""
+    """A parsed pattern and the flags that Python needs beside it; ``groups``: how many it captures."""
 
     def __init__(self, pattern: str, options: str) -> None:
         leading = _FLAGS.match(pattern)
@@ -50,7 +50,9 @@ class Parsed:
             options, pattern = options + leading[1], pattern[leading.end() :]
         self.multiline = "m" in options
         self.flags = sum(flag for letter, flag in (("i", re.I), ("m", re.M), ("s", re.S)) if letter in options)
-        self.node: Node = _Parser(pattern, extended="x" in options, caseless="i" in options).whole()
+        parser = _Parser(pattern, extended="x" in options, caseless="i" in options)
+        self.node: Node = parser.whole()
+        self.groups = parser.groups
 
 
 class _Parser:
@@ -61,6 +63,7 @@ class _Parser:
         self.caseless = caseless
         self.at = 0
         self.depth = 0
+        self.groups = 0
         self.ignored = re.compile(f"(?:{_COMMENT.pattern}|{_SPACE.pattern})+") if extended else _COMMENT
 
     def whole(self) -> Node:
@@ -114,6 +117,9 @@ class _Parser:
         if opening is None:
             refuse(f"group {self.text[self.at : self.at + 3]}")
         self.at = opening.end()
+        captures = look is None and opening[0] != "(?:"
+        self.groups += captures
+        number = self.groups
         body = self._choice()
         if self._peek() != ")":
             invalid("missing closing parenthesis")
@@ -121,7 +127,7 @@ class _Parser:
         self.depth -= 1
         if look is not None:
             return Look(look[1], body)
-        return Sequence((body,))
+        return Group(number, body) if captures else Sequence((body,))
 
     def _quantified(self, atom: Node) -> Node:
         bounds = self._bounds()
