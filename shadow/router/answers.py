@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from pymongo.errors import AutoReconnect, NetworkTimeout
@@ -41,6 +42,8 @@ def promise(op: Op[Any], fixed: bool) -> Call | None:
     single = command.get("singleBatch") and abs(command.get("limit", 0)) == 1
     if fixed:
         return RECORD if single else QUERY
-    sort = tuple((field, int(way)) for field, way in dict(command.get("sort") or {}).items() if way in (1, -1))
+    # an order by a score is told by nothing in the records, nor is what comes behind it
+    fields = takewhile(lambda pair: pair[1] in (1, -1), dict(command.get("sort") or {}).items())
+    sort = tuple((field, int(way)) for field, way in fields)
     chosen = bool(command.get("limit") or command.get("skip"))
     return Call(Shape.DOCUMENT if single else Shape.DOCUMENTS, sort, chosen, command.get("collation"))

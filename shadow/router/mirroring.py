@@ -23,7 +23,17 @@ _PAUSES = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Seconds before each try: new may lag behind the records that a unique index refuses."""
 AWAY = 2.0
 """Seconds before a store that is away is asked again."""
-_MEANING = ("key", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds")
+_MEANING = (
+    "key",
+    "unique",
+    "sparse",
+    "partialFilterExpression",
+    "expireAfterSeconds",
+    "weights",
+    "default_language",
+    "language_override",
+    "textIndexVersion",
+)
 
 
 def mirror_once(here: LoopEntity, loop: Loop) -> None:

@@ -13,13 +13,16 @@ from typing import Any, Final
 
 from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.bson.expression.collated import compares
+from shadow_adapters.bson.expression.meta import TEXT_SCORE
+from shadow_adapters.bson.match.text import TextMatch, split_text, uses_text
+from shadow_adapters.bson.order import Score
 from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading, slices
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.count import count_matching
 from shadow_adapters.postgres.commands.fields import collation_of, variables_of
 from shadow_adapters.postgres.grouping import Grouping, compile_grouping
-from shadow_adapters.postgres.query import Query, batches, compile_query, fetch_all, key_of_filter
+from shadow_adapters.postgres.query import Query, batches, compile_query, fetch_all, key_of_filter, text_index
 from shadow_adapters.postgres.sources import NeighbourSources
 from shadow_adapters.postgres.tally import counted_stages, tally
 
@@ -55,7 +58,7 @@ class Aggregation:
 
     def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
         self.stages: Sequence[Mapping[str, Any]] = command["pipeline"]
-        variables = variables_of(call, command)
+        variables = variables_of(call, command) | _score(call, self.stages)
         self._pipeline = compile_pipeline(self.stages, variables)
         sources = NeighbourSources(call, command["aggregate"])
         for reading in self._pipeline.reads:
@@ -138,6 +141,16 @@ class Aggregation:
 async def _given(documents: list[Document]) -> AsyncGenerator[Batch]:
     for batch in slices(documents):
         yield batch
+
+
+def _score(call: Call, stages: Any) -> dict[str, Score]:
+    """What ``{$meta: "textScore"}`` means in a pipeline that begins with a ``$text``; nothing in any other."""
+    first = stages[0] if isinstance(stages, list | tuple) and stages else None
+    filter = first.get("$match") if isinstance(first, Mapping) else None
+    if not isinstance(filter, Mapping) or not uses_text(filter):
+        return {}
+    argument, _ = split_text(filter)
+    return {TEXT_SCORE: TextMatch(argument, text_index(call).definition).score}
 
 
 def _may_compare(stage: Mapping[str, Any]) -> bool:

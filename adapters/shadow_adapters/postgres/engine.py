@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 
+from shadow_adapters.bson.match.text import uses_text
 from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Neighbours, no_neighbours, read_gate
@@ -99,11 +100,11 @@ class Engine:
             if handler is None:
                 raise CommandFailure(59, f"no such command: '{name}'", unsupported=name)
             try:
-                return await handler(await self._call(conn, fence, now, neighbours), command)
+                return await handler(await self._call(conn, fence, now, neighbours, command), command)
             except IndexesChanged:
                 if name not in READS or conn.is_in_transaction():
                     raise
-                return await handler(await self._call(conn, fence, now, neighbours), command)
+                return await handler(await self._call(conn, fence, now, neighbours, command), command)
         except CommandFailure as failure:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT
@@ -146,12 +147,33 @@ class Engine:
         It keeps the connection in a transaction until it is closed. Raises `CommandFailure` at once for a command that
         is refused; the first batch raises `NotReadable`.
         """
-        call = await self._call(conn, fence, None, neighbours)
+        call = await self._call(conn, fence, None, neighbours, command)
         return AggregateCursor(call, command) if "aggregate" in command else FindCursor(call, command)
 
     async def _call(
-        self, conn: Connection, fence: Fence | None, now: DatetimeMS | None, neighbours: Neighbours
+        self,
+        conn: Connection,
+        fence: Fence | None,
+        now: DatetimeMS | None,
+        neighbours: Neighbours,
+        command: Mapping[str, Any],
     ) -> Call:
+        if self.layout.text_index is None and _searches(command):
+            self.layout.forget()  # another process may have made the index without which there is no answer
         await self.layout.prepare(conn)
         moment = now if now is not None else DatetimeMS(int(time.time() * 1000))
         return Call(conn, self.layout, self.collection, fence, moment, neighbours)
+
+
+def _searches(command: Mapping[str, Any]) -> bool:
+    """Whether a command, which need not be well formed, has a ``$text``."""
+    inner = command.get("explain", command)
+    if not isinstance(inner, Mapping):
+        return False
+    pipeline = inner.get("pipeline")
+    statements = inner.get("updates") or inner.get("deletes") or ()
+    if isinstance(pipeline, list | tuple):
+        statements = pipeline[:1]
+    filters = [statement.get(name) for statement in statements for name in ("q", "$match") if hasattr(statement, "get")]
+    filters += [inner.get(name) for name in ("filter", "query")]
+    return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bson.int64 import Int64
@@ -19,13 +19,16 @@ from bson.objectid import ObjectId
 from shadow_adapters.bson import keys
 from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
+from shadow_adapters.bson.match.text import TextMatch, check_prefix, split_text, uses_text
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.contract import Key
+from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.collated import without_texts
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import where
 from shadow_adapters.postgres.errors import ERRORS
+from shadow_adapters.postgres.layouts.terms import TextIndex
 from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_ordered_sql, select_sql
 
 BATCH = 200
@@ -44,7 +47,7 @@ class Query:
     """A compiled filter with sort, skip and limit (0: none).
 
     ``order`` is the sort as SQL, where SQL can do it. ``fields``: the sort as SQL, but for some rows. ``named``: the
-    filter is one ``_id`` and nothing else. ``index``: the index that serves it.
+    filter is one ``_id`` and nothing else. ``index``: the index that serves it. ``text``: the filter's ``$text``.
     """
 
     condition: Condition
@@ -57,6 +60,7 @@ class Query:
     named: bool = False
     fields: FieldOrder | None = None
     index: str | None = None
+    text: TextMatch | None = None
 
     @property
     def pushed(self) -> bool:
@@ -95,6 +99,9 @@ def compile_query(
     """
     args = Args(*gate.args)
     variables = {"NOW": call.now} if variables is None else variables
+    if uses_text(filter):
+        query = _searching(call, args, filter, sort, variables, collation)
+        return replace(query, skip=skip, limit=limit)
     if collation is not SIMPLE:
         matcher = compile_filter(filter, variables, collation)
         condition = Condition(where(without_texts(filter), call.layout.resolver, args).sql)
@@ -114,6 +121,33 @@ def compile_query(
         condition = Condition(f"{access.condition.sql} AND ({condition.sql})")
     fields = access.order or fields
     return Query(condition, args, matcher, key, order, skip, limit, fields=fields, index=access.name)
+
+
+def _searching(
+    call: Call, args: Args, filter: Mapping[str, Any], sort: Any, variables: Mapping[str, Any], collation: Collation
+) -> Query:
+    """The query of a filter that has a ``$text``."""
+    argument, rest = split_text(filter)
+    index = text_index(call)
+    if collation is not SIMPLE:
+        raise CommandFailure(2, "$text is not served under a collation", unsupported="collation with $text")
+    text = TextMatch(argument, index.definition)
+    others = compile_filter(rest, variables)
+    check_prefix(rest, index.definition)
+    matcher = Matcher(lambda document: others.matches(document) and text.matches(document), rest)
+    key = compile_sort(sort, score=text.score) if sort else None
+    searched = call.layout.text_access(text.terms, args)
+    condition = Condition(f"{searched.sql} AND ({where(rest, call.layout.resolver, args).sql})")
+    order = _order(call, sort) if sort else None
+    return Query(condition, args, matcher, key, order, index=index.name, text=text)
+
+
+def text_index(call: Call) -> TextIndex:
+    """The index by which ``$text`` searches. Raises `CommandFailure` 27 where there is none."""
+    index = call.layout.text_index
+    if index is None:
+        raise CommandFailure(27, "text index required for $text query", unsupported="$text")
+    return index
 
 
 def _order(call: Call, sort: Mapping[str, Any]) -> str | None:

@@ -126,11 +126,10 @@ def _without(filter: Mapping[str, Any], found: list[Any]) -> dict[str, Any]:
             found.append(value)
             continue
         branches = value if name in _BRANCHES and isinstance(value, list | tuple) else ()
-        if name == "$and" and all(isinstance(branch, Mapping) for branch in branches):
-            if left := [each for branch in branches if (each := _without(branch, found)) or not branch]:
-                rest[name] = left
-            elif not branches:
-                rest[name] = value
+        if name == "$and" and branches:
+            left = [_without(branch, found) if isinstance(branch, Mapping) else branch for branch in branches]
+            if kept := [branch for branch in left if branch != {}]:
+                rest[name] = kept
             continue
         if any(isinstance(branch, Mapping) and uses_text(branch) for branch in branches):
             if name == "$nor":

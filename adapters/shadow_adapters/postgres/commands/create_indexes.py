@@ -16,13 +16,14 @@ import asyncpg
 
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.bson.match import compile_filter
+from shadow_adapters.bson.text import OPTIONS, completed, is_text
 from shadow_adapters.bson.types import is_number
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.layouts.documents import KNOWN_INDEXES, DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import Index
+from shadow_adapters.postgres.layouts.terms import Index, TextIndex
 from shadow_adapters.postgres.query import BATCH, transaction
 from shadow_adapters.postgres.replies import Reply, duplicate_key
 
@@ -36,10 +37,6 @@ _REFUSED: Final = frozenset(
     (
         "collation",
         "hidden",
-        "weights",
-        "default_language",
-        "language_override",
-        "textIndexVersion",
         "2dsphereIndexVersion",
         "bits",
         "min",
@@ -54,16 +51,16 @@ async def create_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     """Make the indexes that do not exist. Raises `CommandFailure`: 11000 where documents violate a unique one."""
     check_fields(command, "createIndexes", _SERVED, frozenset())
     layout = documents_layout(call, "createIndexes")
-    for spec in command["indexes"]:
-        _check(spec)
+    specs = [_checked(spec) for spec in command["indexes"]]
     await learn(call, layout)
     before = _ready(layout)
-    fresh = [spec for spec in command["indexes"] if not _exists(layout, spec)]
+    fresh = [spec for spec in specs if not _exists(layout, spec)]
     if fresh:
         async with changing_indexes(call, layout):
             for spec in fresh:
-                if not any(index.name == spec["name"] for index in layout.indexes):
+                if not _exists(layout, spec) and not any(index.name == spec["name"] for index in layout.indexes):
                     await youngest(call, layout, spec)
+                    await learn(call, layout)
         await learn(call, layout)
         names = [spec["name"] for spec in fresh]
         await _build(call, layout, [index for index in layout.indexes if index.name in names and not index.ready])
@@ -77,8 +74,21 @@ def _ready(layout: DocumentsLayout) -> int:
 
 
 def _exists(layout: DocumentsLayout, spec: Mapping[str, Any]) -> bool:
-    """Whether the index is there and ready. Raises `CommandFailure` 86 where its name is another index's."""
+    """Whether the index is there and ready.
+
+    Raises `CommandFailure` 86 where its name is another index's, 85 or 67 for a second text index.
+    """
     for index in layout.indexes:
+        if (
+            isinstance(index, TextIndex)
+            and is_text(spec["key"])
+            and (index.name != spec["name"] or not index.same(spec))
+        ):
+            if index.same_key(spec):
+                text = f"An equivalent index already exists with different options or another name: {index.name}"
+                raise CommandFailure(85, text)
+            text = f"only one text index per collection allowed, found existing text index {index.name!r}"
+            raise CommandFailure(67, text)
         if index.name == spec["name"]:
             if not index.same(spec):
                 raise CommandFailure(86, f"An index named {spec['name']} exists with another definition")
@@ -134,15 +144,22 @@ async def _lock(call: Call, layout: DocumentsLayout, mode: str) -> None:
     raise CommandFailure(24, f"Unable to acquire the lock of collection {call.namespace}: it is in use")
 
 
-def _check(spec: Mapping[str, Any]) -> None:
+def _checked(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The specification, a text index's completed. Raises `CommandFailure`."""
     key = spec.get("key")
     if not isinstance(key, Mapping) or not key or not spec.get("name"):
         raise CommandFailure(9, "an index needs a key and a name")
+    texts = is_text(key)
     for path, direction in key.items():
+        if texts and direction == "text":
+            continue
         if direction not in (1, -1) or path.startswith("$") or "$**" in path:
             kind = direction if isinstance(direction, str) else path
             raise CommandFailure(67, f"index type {kind} is not served", unsupported=f"index {kind}")
-    check_fields(spec, "createIndexes.indexes", _INDEX, _REFUSED)
+    check_fields(spec, "createIndexes.indexes", _INDEX | OPTIONS if texts else _INDEX, _REFUSED)
+    if texts:
+        spec = completed(spec)
+        key = spec["key"]
     if not isinstance(spec.get("partialFilterExpression", {}), Mapping):
         raise CommandFailure(14, "The field 'partialFilterExpression' must be an object")
     compile_filter(spec.get("partialFilterExpression", {}))  # one that cannot be read would end every later call
@@ -152,6 +169,7 @@ def _check(spec: Mapping[str, Any]) -> None:
             raise CommandFailure(67, "TTL index 'expireAfterSeconds' option must be a number that is not negative")
         if len(key) > 1 or "_id" in key:
             raise CommandFailure(67, "TTL indexes are single-field indexes, and not of _id")
+    return spec
 
 
 async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:
@@ -170,7 +188,7 @@ async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any])
     await conn.execute(f"ALTER TABLE {layout.table} ADD CONSTRAINT {KNOWN_INDEXES} CHECK (v = {number}) NOT VALID")
 
 
-async def _build(call: Call, layout: DocumentsLayout, indexes: Sequence[Index]) -> None:
+async def _build(call: Call, layout: DocumentsLayout, indexes: Sequence[Index | TextIndex]) -> None:
     """Write the terms of the documents that were there before, while others go on; then let queries use the indexes.
 
     From its registration on every row is written with its terms, so that what is missing are those of older rows. Where
@@ -191,7 +209,7 @@ async def _build(call: Call, layout: DocumentsLayout, indexes: Sequence[Index]) 
             await youngest(call, layout, {})
 
 
-async def forget_index(call: Call, layout: DocumentsLayout, *indexes: Index) -> None:
+async def forget_index(call: Call, layout: DocumentsLayout, *indexes: Index | TextIndex) -> None:
     """Take indexes away, then their terms, which nobody looks for any more."""
     async with changing_indexes(call, layout):
         numbers = [index.number for index in indexes]
@@ -203,7 +221,7 @@ async def forget_index(call: Call, layout: DocumentsLayout, *indexes: Index) -> 
     await learn(call, layout)
 
 
-async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:
+async def _fill(call: Call, layout: DocumentsLayout, index: Index | TextIndex) -> None:
     """Write the terms of every row, a few at a time, between which writers have their turn.
 
     While those are read and written nobody may write: a writer takes away the terms that it sees, and would not see
@@ -222,7 +240,9 @@ async def _fill(call: Call, layout: DocumentsLayout, index: Index) -> None:
         await asyncio.sleep(time.monotonic() - began)
 
 
-async def _write_terms(call: Call, layout: DocumentsLayout, index: Index, chunk: Sequence[tuple[Key, Record]]) -> None:
+async def _write_terms(
+    call: Call, layout: DocumentsLayout, index: Index | TextIndex, chunk: Sequence[tuple[Key, Record]]
+) -> None:
     """Raises `CommandFailure` 11000 where another document has a term that must be unique."""
     values: dict[bytes, dict[str, Any]] = {}
     terms: list[tuple[bytes, Key]] = []

@@ -11,7 +11,7 @@ from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.create_indexes import documents_layout, forget_index, learn
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import Index
+from shadow_adapters.postgres.layouts.terms import Index, TextIndex
 from shadow_adapters.postgres.replies import Reply
 
 _DROP: Final = frozenset(("dropIndexes", "index"))
@@ -33,10 +33,10 @@ async def drop_indexes(call: Call, command: Mapping[str, Any]) -> Reply:
     return {"nIndexesWas": before, "ok": 1.0}
 
 
-def _named(layout: DocumentsLayout, wanted: Any) -> list[Index]:
+def _named(layout: DocumentsLayout, wanted: Any) -> list[Index | TextIndex]:
     if wanted == "*":
         return list(layout.indexes)
-    found = []
+    found: list[Index | TextIndex] = []
     for each in wanted if isinstance(wanted, list | tuple) else [wanted]:
         if each == "_id_" or (isinstance(each, Mapping) and dict(each) == {"_id": 1}):
             raise CommandFailure(72, "cannot drop _id index")
@@ -48,7 +48,7 @@ def _named(layout: DocumentsLayout, wanted: Any) -> list[Index]:
     return found
 
 
-def _is(index: Index, wanted: Any) -> bool:
+def _is(index: Index | TextIndex, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
         return list(index.key.items()) == list(wanted.items())
     return bool(index.name == wanted)

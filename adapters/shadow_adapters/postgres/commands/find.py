@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from shadow_adapters.bson.expression.meta import TEXT_SCORE
+from shadow_adapters.bson.match.text import split_text
 from shadow_adapters.bson.projection import Projection, compile_projection
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
@@ -44,6 +46,8 @@ def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, P
     query = compile_query(
         call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables, collation=collation
     )
+    if query.text is not None:
+        filter, variables = split_text(filter)[1], {**variables, TEXT_SCORE: query.text.score}
     return gate, query, compile_projection(document(command, "projection"), filter, variables, collation)
 
 

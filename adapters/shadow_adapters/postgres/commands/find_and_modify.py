@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.match.text import split_text
 from shadow_adapters.bson.projection import compile_projection
 from shadow_adapters.bson.update import check_update
 from shadow_adapters.failures import CommandFailure, Refused
@@ -47,7 +48,7 @@ async def find_and_modify(call: Call, command: Mapping[str, Any]) -> Reply:
     if removing and command.get("arrayFilters"):
         raise CommandFailure(9, "Cannot specify arrayFilters and remove=true")
     filter, variables, collation = document(command, "query"), variables_of(call, command), collation_of(command)
-    project = compile_projection(document(command, "fields"), filter, variables, collation)
+    project = compile_projection(document(command, "fields"), split_text(filter)[1], variables, collation)
     if new and project.positional:
         raise CommandFailure(2, "cannot use a positional projection and return the new document")
     if removing:

@@ -19,9 +19,9 @@ from shadow_adapters.bson import keys
 from shadow_adapters.bson.match import clauses, operators_of
 from shadow_adapters.bson.paths import has_index
 from shadow_adapters.postgres.compiler.documents import RANGED
-from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
+from shadow_adapters.postgres.compiler.resolver import FALSE, Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import NOT_SCALAR, RANGES
-from shadow_adapters.postgres.layouts.terms import LONGEST, ODD, SOLE, Index
+from shadow_adapters.postgres.layouts.terms import LONGEST, ODD, SOLE, WORD, Index, TextIndex
 
 _MOST_SPANS: Final = 100
 _END: Final = b"\xff"
@@ -115,6 +115,17 @@ def choose(
         rest = [{name: value} for name, value in said if not (name in best.paths and _is_said(value))]
         return best.access(tables, args, rest={"$and": rest} if rest else {})
     return _of_branches(indexes, said, tables, args)
+
+
+def with_terms(index: TextIndex, terms: Sequence[str], tables: Tables, args: Args) -> Condition:
+    """The documents that have one of the terms; where these are too many to ask for each, those that have any."""
+    if not terms:
+        return FALSE
+    every = (index.prefix + WORD, index.prefix + WORD + _END)
+    spans = [every] if len(terms) > _MOST_SPANS else [index.within(term) for term in terms]
+    bounds = [(args.add(low), args.add(high)) for low, high in spans]
+    within = [f"(e.ik >= {tables.bound}({index.number}, {low}) AND e.ik < {high})" for low, high in bounds]
+    return Condition(_rows_of(tables, within))
 
 
 def _of_branches(

@@ -25,7 +25,8 @@ from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
     from shadow_adapters.postgres.compiler.indexes import Access
-    from shadow_adapters.postgres.compiler.resolver import Args, Resolver
+    from shadow_adapters.postgres.compiler.resolver import Args, Condition, Resolver
+    from shadow_adapters.postgres.layouts.terms import TextIndex
 
 FENCE = "fence AS MATERIALIZED (SELECT shadow.enter($1, $2) AS ok)"
 """The common table expression that every fenced write reads: entity and epoch are the first two parameters."""
@@ -136,6 +137,15 @@ class Layout(ABC):
     def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
         """The index of Shadow's own that serves a query, if there is one."""
         return None
+
+    @property
+    def text_index(self) -> TextIndex | None:
+        """The index by which ``$text`` searches, if there is one."""
+        return None
+
+    def text_access(self, terms: Sequence[str], args: Args) -> Condition:
+        """Which rows have one of the terms, by the `text_index`, which there must be."""
+        raise NotImplementedError
 
     def expiries(self) -> Mapping[str, float]:
         """Fields that hold the date from which a document expires, and after how many seconds."""

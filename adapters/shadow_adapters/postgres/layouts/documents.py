@@ -23,16 +23,16 @@ from shadow_adapters.bson.codec import decode, encode
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
-from shadow_adapters.postgres.compiler.indexes import Access, Tables, choose
+from shadow_adapters.postgres.compiler.indexes import Access, Tables, choose, with_terms
 from shadow_adapters.postgres.errors import key_detail
 from shadow_adapters.postgres.layouts.base import Column, Layout, PutPlan, ScanPart, fetch, qualified
 from shadow_adapters.postgres.layouts.patch import LARGEST, NUMBER_FUNCTIONS, Patch, table_function
 from shadow_adapters.postgres.layouts.projection import TYPED, project, project_fields
-from shadow_adapters.postgres.layouts.terms import Index, bound_function
+from shadow_adapters.postgres.layouts.terms import Index, TextIndex, bound_function, index_of
 from shadow_adapters.postgres.pool import Connection
 
 if TYPE_CHECKING:
-    from shadow_adapters.postgres.compiler.resolver import Args, Resolver
+    from shadow_adapters.postgres.compiler.resolver import Args, Condition, Resolver
 
 _LONGEST_NAME = 48  # bytes; PostgreSQL takes 63
 KNOWN_INDEXES = "known_indexes"
@@ -59,7 +59,7 @@ class DocumentsLayout(Layout):
         self.set_function = _beside(table, "set")
         self._term_index = _beside(table, "term_k").rpartition(".")[2]
         self._bound_function = _beside(table, "bound")
-        self.indexes: tuple[Index, ...] = ()
+        self.indexes: tuple[Index | TextIndex, ...] = ()
         self.version = 0  # number of the youngest change of the indexes that this process knows
         self._prepared = False
         self._resolver = DocumentsResolver()
@@ -104,7 +104,7 @@ class DocumentsLayout(Layout):
         rows = await fetch(conn, f"SELECT number, spec, ready FROM {self.index_table} ORDER BY number")
         self.version = rows[-1][0] if rows else 0
         self.indexes = tuple(
-            Index.of(number, spec, ready=ready) for number, stored, ready in rows if (spec := decode(stored))
+            index_of(number, spec, ready=ready) for number, stored, ready in rows if (spec := decode(stored))
         )
         self._prepared = True
 
@@ -151,10 +151,19 @@ class DocumentsLayout(Layout):
     # -- indexes
 
     def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
-        ready = [index for index in self.indexes if index.ready]
+        ready = [index for index in self.indexes if isinstance(index, Index) and index.ready]
         if not ready:
             return None
         return choose(ready, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
+
+    @property
+    def text_index(self) -> TextIndex | None:
+        return next((index for index in self.indexes if isinstance(index, TextIndex) and index.ready), None)
+
+    def text_access(self, terms: Sequence[str], args: Args) -> Condition:
+        index = self.text_index
+        assert index is not None
+        return with_terms(index, terms, Tables(self.table, self.term_table, self._bound_function), args)
 
     def expiries(self) -> Mapping[str, float]:
         return {

@@ -9,18 +9,21 @@ PostgreSQL's order of terms is MongoDB's order of the index. 1 and 1.0 make one 
   terms tell where a document may be found, but not its place in an order.
 
 Under a unique index a document with `ODD` terms has the others as well, for they must be unique.
+
+Under a text index a document has a term of the kind `WORD` for each that its texts have (`bson.text`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.order import row_key, value_rows
-from shadow_adapters.bson.paths import MISSING
+from shadow_adapters.bson.paths import MISSING, as_document
+from shadow_adapters.bson.text import OPTIONS, Definition, is_text
 from shadow_adapters.contract import Key
 from shadow_adapters.failures import CommandFailure
 
@@ -32,6 +35,7 @@ GONE: Final = "SHX01"
 
 SOLE: Final = b"\x01"
 ODD: Final = b"\x02"
+WORD: Final = b"\x03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,63 @@ class Index:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class TextIndex:
+    """A text index of a collection, as it is listed."""
+
+    number: int
+    name: str
+    key: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    definition: Definition = field(compare=False)
+    ready: bool = field(default=True, compare=False)
+    unique: ClassVar[bool] = False
+    sparse: ClassVar[bool] = False
+    partial: ClassVar[Mapping[str, Any] | None] = None
+    expires: ClassVar[float | None] = None
+
+    @classmethod
+    def of(cls, number: int, spec: Mapping[str, Any], *, ready: bool = True) -> TextIndex:
+        """The index of a completed specification."""
+        return cls(number, spec["name"], spec["key"], spec, Definition.of(spec), ready)
+
+    def same(self, spec: Mapping[str, Any]) -> bool:
+        """Whether the completed specification is this index's."""
+        return self.same_key(spec) and all(self.spec[name] == spec[name] for name in OPTIONS)
+
+    def same_key(self, spec: Mapping[str, Any]) -> bool:
+        """Whether the specification's key is this index's."""
+        return list(spec["key"].items()) == list(self.key.items())
+
+    @property
+    def prefix(self) -> bytes:
+        """What all terms of the index begin with."""
+        return self.number.to_bytes(4, "big")
+
+    def depends_on(self, fields: Collection[str]) -> bool:
+        """Whether setting these top-level fields may change the terms."""
+        return self.definition.depends_on(fields)
+
+    def terms(self, document: Mapping[str, Any], key: Key) -> dict[bytes, dict[str, Any]]:
+        """The document's terms.
+
+        Raises `CommandFailure`: 16675 where a field before the texts is an array, and what `Definition.texts` raises.
+        """
+        if any(_meets_array(document, path.split(".")) for path in self.definition.before):
+            raise CommandFailure(16675, "cannot have a multi-key as a prefix to a text index")
+        return {self.within(term)[0] + _cut(key): {} for term in self.definition.scores(document)}
+
+    def within(self, term: str) -> tuple[bytes, bytes]:
+        """The bounds of a term's entries: from the first on and below the second."""
+        start = self.prefix + WORD + _cut(term.encode("utf-8", "surrogatepass"))
+        return start + b"\0", start + b"\1"
+
+
+def index_of(number: int, spec: Mapping[str, Any], *, ready: bool = True) -> Index | TextIndex:
+    """The index of a specification."""
+    return TextIndex.of(number, spec, ready=ready) if is_text(spec["key"]) else Index.of(number, spec, ready=ready)
+
+
 def bound_function(name: str, index_table: str) -> str:
     """The function that gives back a bound of an index's terms, and raises `GONE` where the index is gone."""
     return f"""
@@ -125,6 +186,16 @@ BEGIN
     END IF;
     RETURN bound;
 END $$"""
+
+
+def _meets_array(value: Any, path: Sequence[str]) -> bool:
+    """Whether an array is on a path, or at its end."""
+    for part in path:
+        if isinstance(value, list):
+            break
+        document = as_document(value)
+        value = None if document is None else document.get(part)
+    return isinstance(value, list)
 
 
 def _cut(body: bytes) -> bytes:
