@@ -170,10 +170,10 @@ def _searches(command: Mapping[str, Any]) -> bool:
     inner = command.get("explain", command)
     if not isinstance(inner, Mapping):
         return False
-    pipeline = inner.get("pipeline")
-    statements = inner.get("updates") or inner.get("deletes") or ()
-    if isinstance(pipeline, list | tuple):
-        statements = pipeline[:1]
-    filters = [statement.get(name) for statement in statements for name in ("q", "$match") if hasattr(statement, "get")]
-    filters += [inner.get(name) for name in ("filter", "query")]
+    holders: list[Any] = [inner]
+    for name in ("updates", "deletes", "pipeline"):
+        if isinstance(among := inner.get(name), list | tuple):
+            holders += among[:1] if name == "pipeline" else among
+    names = ("filter", "query", "q", "$match")
+    filters = [holder.get(name) for holder in holders if isinstance(holder, Mapping) for name in names]
     return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)

@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from snowballstemmer.danish_stemmer import DanishStemmer
+from snowballstemmer.dutch_stemmer import DutchStemmer
 from snowballstemmer.english_stemmer import EnglishStemmer
+from snowballstemmer.italian_stemmer import ItalianStemmer
+from snowballstemmer.portuguese_stemmer import PortugueseStemmer
+from snowballstemmer.swedish_stemmer import SwedishStemmer
 
 from shadow_adapters.bson.text.characters import bare, folded, words
 from shadow_adapters.bson.text.stop_words import STOP_WORDS
 from shadow_adapters.failures import CommandFailure
 
-_STEMMERS: Final[dict[str, Callable[[], Any]]] = {"english": EnglishStemmer}
+_STEMMERS: Final[dict[str, Callable[[], Any]]] = {
+    "danish": DanishStemmer,
+    "dutch": DutchStemmer,
+    "english": EnglishStemmer,
+    "italian": ItalianStemmer,
+    "portuguese": PortugueseStemmer,
+    "swedish": SwedishStemmer,
+}
 _ALIASES: Final = {
     "da": "danish",
     "nl": "dutch",
