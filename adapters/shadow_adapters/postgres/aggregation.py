@@ -64,7 +64,8 @@ class Aggregation:
         for reading in self._pipeline.reads:
             sources.check(reading.stage, reading.collection)
         self._call = call
-        self._context = Context(variables, sources, disk=command.get("allowDiskUse") is not False)
+        check = None if call.limit is None else call.limit.check
+        self._context = Context(variables, sources, disk=command.get("allowDiskUse") is not False, check=check)
         self.first = leading(self.stages)
         self._collation = collation_of(command)
         self.gate = call.read_gate(key_of_filter(self.first.filter, self._collation))

@@ -21,6 +21,7 @@ from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.layouts.documents import IndexesChanged
 from shadow_adapters.postgres.layouts.terms import GONE
+from shadow_adapters.postgres.limits import CANCELLED, TimeLimit, exceeded
 from shadow_adapters.postgres.pool import Connection
 
 WRITE_CONFLICT = 112
@@ -64,7 +65,11 @@ def no_neighbours(_collection: str) -> Neighbour | None:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What every command needs beside its own fields. ``namespace`` is ``database.collection``, for error texts."""
+    """What every command needs beside its own fields.
+
+    ``namespace`` is ``database.collection``, for error texts. ``limit``: its ``maxTimeMS``, which whoever made the call
+    has begun to hold it to.
+    """
 
     conn: Connection
     layout: Layout
@@ -72,6 +77,7 @@ class Call:
     fence: Fence | None
     now: DatetimeMS
     neighbours: Neighbours = no_neighbours
+    limit: TimeLimit | None = None
 
     def read_gate(self, key: Key | None) -> Gate:
         """The gate of a read of one key, or of many (None)."""
@@ -104,8 +110,11 @@ class Call:
         """The rows of a statement whose first column is its gate's word; raises the gate's error when that is false.
 
         Raises `Refused`, with PostgreSQL's own error as its cause, where a written record is at fault; `StoreDown`,
-        `OutcomeUnknown`; and `CommandFailure` 112 where concurrent writers or a deadlock ended the statement.
+        `OutcomeUnknown`; and `CommandFailure`: 112 where concurrent writers or a deadlock ended the statement, 50 where
+        the command's time is up.
         """
+        if self.limit is not None:
+            self.limit.check()
         try:
             rows = await self.conn.fetch(sql, *args)
         except ERRORS as error:
@@ -123,6 +132,8 @@ class Call:
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _CONFLICTS:
             labels = {"errorLabels": ["TransientTransactionError"]} if self.conn.is_in_transaction() else {}
             return CommandFailure(WRITE_CONFLICT, "Write conflict during plan execution: retry", details=labels)
+        if self.limit is not None and isinstance(error, asyncpg.PostgresError) and error.sqlstate == CANCELLED:
+            return exceeded()
         if isinstance(error, asyncpg.InFailedSQLTransactionError):
             return CommandFailure(251, "the transaction has been aborted by an earlier error")
         return (self.layout.refusal(error, {}) if writing else mapped(error, writing=False)) or error

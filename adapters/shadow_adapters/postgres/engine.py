@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
@@ -29,11 +30,12 @@ from shadow_adapters.postgres.commands.update import update
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.layouts.base import Layout
 from shadow_adapters.postgres.layouts.documents import IndexesChanged
+from shadow_adapters.postgres.limits import TimedCursor, TimeLimit, time_limit
 from shadow_adapters.postgres.pool import Connection
 from shadow_adapters.postgres.replies import Reply, failed
 from shadow_adapters.postgres.statements import find_record_sql
 
-Cursor = FindCursor | AggregateCursor
+Cursor = FindCursor | AggregateCursor | TimedCursor
 Handler = Callable[[Call, Mapping[str, Any]], Awaitable[Reply]]
 
 READS: Final[dict[str, Handler]] = {
@@ -56,6 +58,8 @@ WRITES: Final[dict[str, Handler]] = {
     "drop": drop,
 }
 COMMANDS: Final = READS | WRITES
+_TIMED_WRITES: Final = frozenset(("insert", "update", "delete", "findAndModify", "findandmodify"))
+_UNTIMED: Final = nullcontext()
 
 
 class Engine:
@@ -99,12 +103,14 @@ class Engine:
         try:
             if handler is None:
                 raise CommandFailure(59, f"no such command: '{name}'", unsupported=name)
-            try:
-                return await handler(await self._call(conn, fence, now, neighbours, command), command)
-            except IndexesChanged:
-                if name not in READS or conn.is_in_transaction():
-                    raise
-                return await handler(await self._call(conn, fence, now, neighbours, command), command)
+            limit = time_limit(command)
+            async with _held(limit, name, conn):
+                try:
+                    return await handler(await self._call(conn, fence, now, neighbours, command, limit), command)
+                except IndexesChanged:
+                    if name not in READS or conn.is_in_transaction():
+                        raise
+                    return await handler(await self._call(conn, fence, now, neighbours, command, limit), command)
         except CommandFailure as failure:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT
@@ -147,8 +153,10 @@ class Engine:
         It keeps the connection in a transaction until it is closed. Raises `CommandFailure` at once for a command that
         is refused; the first batch raises `NotReadable`.
         """
-        call = await self._call(conn, fence, None, neighbours, command)
-        return AggregateCursor(call, command) if "aggregate" in command else FindCursor(call, command)
+        limit = time_limit(command)
+        call = await self._call(conn, fence, None, neighbours, command, limit)
+        cursor = AggregateCursor(call, command) if "aggregate" in command else FindCursor(call, command)
+        return cursor if limit is None else TimedCursor(cursor, limit)
 
     async def _call(
         self,
@@ -157,12 +165,13 @@ class Engine:
         now: DatetimeMS | None,
         neighbours: Neighbours,
         command: Mapping[str, Any],
+        limit: TimeLimit | None,
     ) -> Call:
         if self.layout.text_index is None and _searches(command):
             self.layout.forget()  # another process may have made the index without which there is no answer
         await self.layout.prepare(conn)
         moment = now if now is not None else DatetimeMS(int(time.time() * 1000))
-        return Call(conn, self.layout, self.collection, fence, moment, neighbours)
+        return Call(conn, self.layout, self.collection, fence, moment, neighbours, limit)
 
 
 def _searches(command: Mapping[str, Any]) -> bool:
@@ -177,3 +186,12 @@ def _searches(command: Mapping[str, Any]) -> bool:
     names = ("filter", "query", "q", "$match")
     filters = [holder.get(name) for holder in holders if isinstance(holder, Mapping) for name in names]
     return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)
+
+
+def _held(limit: TimeLimit | None, name: str, conn: Connection) -> AbstractAsyncContextManager[None]:
+    """Holds a command to its time. What alters a collection is not ended half-way."""
+    if limit is not None and name in READS:
+        return limit.reading()
+    if limit is not None and name in _TIMED_WRITES:
+        return limit.writing(conn)
+    return _UNTIMED

@@ -24,6 +24,7 @@ CODE_NAMES: Final[dict[int, str]] = {
     28: "PathNotViable",
     40: "ConflictingUpdateOperators",
     48: "NamespaceExists",
+    50: "MaxTimeMSExpired",
     52: "DollarPrefixedFieldName",
     53: "InvalidIdField",
     54: "NotSingleValueField",

@@ -35,12 +35,13 @@ class Context:
     """What a run has beside its documents.
 
     ``variables``: ``NOW`` and the command's ``let``, by name. ``disk``: ``allowDiskUse``, without which a stage that
-    holds more than `memory.LIMIT` fails.
+    holds more than `memory.LIMIT` fails. ``check``: raises once the run's time is up; None where that has no limit.
     """
 
     variables: Mapping[str, Any]
     sources: Sources
     disk: bool = True
+    check: Callable[[], None] | None = None
 
     def memory(self, stage: str) -> Memory:
         """A count of what a stage holds."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from shadow_adapters.bson.limits import check_depth
-from shadow_adapters.bson.pipeline.flow import Batch, Context, Flow, Reading, Stage
+from shadow_adapters.bson.pipeline.flow import Batch, Context, Flow, Reading, Stage, slices
 from shadow_adapters.bson.pipeline.leading import leading
 from shadow_adapters.bson.pipeline.registry import STAGES, refuse
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -38,7 +38,7 @@ class Pipeline:
 
     def start(self, context: Context) -> Running:
         """A run to be fed by hand."""
-        return Running([stage.start(context) for stage in self.stages])
+        return Running([stage.start(context) for stage in self.stages], context.check)
 
     async def run(self, source: AsyncIterator[Batch], context: Context) -> AsyncGenerator[Batch]:
         """What becomes of the source's documents, in batches that are not empty. Reads no further than it must.
@@ -57,10 +57,11 @@ class Pipeline:
 
 
 class Running:
-    """A pipeline at work."""
+    """A pipeline at work. ``check`` as in `Context`."""
 
-    def __init__(self, flows: Sequence[Flow]) -> None:
+    def __init__(self, flows: Sequence[Flow], check: Callable[[], None] | None) -> None:
         self._flows = flows
+        self._check = check
 
     @property
     def done(self) -> bool:
@@ -72,8 +73,19 @@ class Running:
         for flow in self._flows[first:]:
             if not batch:
                 break
-            batch = await flow.push(batch)
+            batch = await (flow.push(batch) if self._check is None else self._in_time(flow, batch))
         return batch
+
+    async def _in_time(self, flow: Flow, batch: Batch) -> Batch:
+        """Push a batch, which another flow may have made large, in parts between which the time is looked at."""
+        assert self._check is not None
+        out: Batch = []
+        for part in slices(batch):
+            self._check()
+            out += await flow.push(part)
+            if flow.done:
+                break
+        return out
 
     async def end(self) -> AsyncGenerator[Batch]:
         """What the flows had held back. A flow behind which another is done needs not be ended."""
