@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from shadow.router.answers import promise
 from shadow_adapters.bson.match.text import TextMatch, split_text
 from shadow_adapters.bson.text import Definition, completed
 from shadow_adapters.bson.text.language import Language, language
@@ -222,17 +220,3 @@ def test_a_specification_is_completed_once() -> None:
 )
 def test_a_filter_parted_into_search_and_rest(filter: dict[str, Any], argument: Any, rest: dict[str, Any]) -> None:
     assert split_text(filter) == (argument, rest)
-
-
-@pytest.mark.parametrize(
-    ("sort", "promised"),
-    [
-        ({"s": {"$meta": "textScore"}}, ()),
-        ({"s": {"$meta": "textScore"}, "a": 1}, ()),
-        ({"a": -1, "s": {"$meta": "textScore"}, "b": 1}, (("a", -1),)),
-    ],
-)
-def test_an_order_by_score_is_not_compared(sort: dict[str, Any], promised: tuple[tuple[str, int], ...]) -> None:
-    op: Any = SimpleNamespace(command=lambda: {"find": "c", "sort": sort})
-    call = promise(op, False)
-    assert call is not None and call.sort == promised
