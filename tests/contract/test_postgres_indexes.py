@@ -194,7 +194,7 @@ async def test_elements_of_one_array_are_indexed_together(store: Store) -> None:
     assert (await store.insert({"_id": 3, "a": {"b": 3, "c": 4}}))["writeErrors"][0]["code"] == 11000
     assert [d["_id"] for d in await store.find({"a.b": 1, "a.c": 4}, sort={"_id": 1})] == [1, 2]
     refused = await store.insert({"_id": 4, "a": {"b": [1], "c": [2]}})
-    assert refused["writeErrors"][0]["code"] in (121, 171)
+    assert refused["writeErrors"][0]["code"] == 171
 
 
 _FILLED = [{"_id": i, "a": i % 50, "b": [i, -i] if i % 7 == 0 else i, "c": "x" * (i % 3) * 600} for i in range(2000)]

@@ -171,9 +171,13 @@ async def test_the_languages_of_documents(store: Store) -> None:
     assert await ids(store, text("the")) == [1, 3]
     assert await ids(store, text("dogs", language="english")) == [2, 3]
     assert await ids(store, text("english")) == []  # under a wildcard the language is no text
-    for wrong in (5, "klingon"):
-        refused = await store.insert({"_id": 4, "a": "x", "idioma": wrong})
-        assert refused["writeErrors"][0]["code"] == 121
+    for wrong, code, unsupported in ((5, 17261, None), ("klingon", 17262, None), ("fr", 17262, "text language french")):
+        for reply in (
+            await store.insert({"_id": 4, "a": "x", "idioma": wrong}),
+            await store.run({"update": ENTITY, "updates": [{"q": {"_id": 1}, "u": {"$set": {"idioma": wrong}}}]}),
+        ):
+            error = reply["writeErrors"][0]
+            assert (error["code"], error.get("unsupported")) == (code, unsupported)
     assert (await store.run({"find": ENTITY, "filter": text("x", language="klingon")}))["code"] == 2
 
 
@@ -301,7 +305,7 @@ async def test_fields_before_the_texts(store: Store) -> None:
     assert await ids(store, {**text("red"), "shop": "b"}) == [2]
     for filter in (text("red"), {**text("red"), "shop": {"$in": ["a", "b"]}}):
         assert (await store.run({"find": ENTITY, "filter": filter}))["code"] == 291
-    assert (await store.insert({"_id": 3, "shop": ["a"], "label": "red"}))["writeErrors"][0]["code"] == 121
+    assert (await store.insert({"_id": 3, "shop": ["a"], "label": "red"}))["writeErrors"][0]["code"] == 16675
     assert (await store.insert({"_id": 4, "label": "red"}))["n"] == 1
     assert await ids(store, {**text("red"), "shop": None}) == [4]
 

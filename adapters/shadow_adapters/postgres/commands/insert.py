@@ -101,8 +101,13 @@ def with_id(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_failure(call: Call, refused: Refused, document: Mapping[str, Any]) -> CommandFailure:
-    """What the caller of a write is told of a refusal: E11000 for a unique index, 121 for everything else."""
+    """What the caller of a write is told of a refusal.
+
+    E11000 for a unique index, MongoDB's own error for a document that no index can have, 121 for everything else.
+    """
     cause = refused.__cause__
+    if isinstance(cause, CommandFailure):
+        return cause
     if refused.kind == "unique" and isinstance(cause, asyncpg.PostgresError):
         index, values = call.layout.duplicate(cause, document)
         return duplicate_key(call.namespace, index, values)

@@ -192,7 +192,7 @@ class DocumentsLayout(Layout):
         try:
             return [ik for index in self.indexes for ik in index.terms(document, row[0])]
         except CommandFailure as error:
-            raise Refused(f"{error.message}: change the record or the index", kind="unique", key=row[0]) from None
+            raise Refused(f"{error.message}: change the record or the index", kind="unique", key=row[0]) from error
 
     def duplicate(self, error: asyncpg.PostgresError, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         detail = key_detail(error)
