@@ -55,7 +55,8 @@ def _narrowed(value: Number, kinds: list[int]) -> Number:
     return integer(int(value), INT) if isinstance(value, Int64) and max(kinds) == INT else value
 
 
-def _add(*values: Any) -> Any:
+def add(*values: Any) -> Any:
+    """``$add``: the sum of numbers, or a date and milliseconds. Raises `CommandFailure` 14, 16612."""
     total: Number = 0
     kinds: list[int] = [INT]
     dated = False
@@ -81,7 +82,8 @@ def _date(milliseconds: Number) -> DatetimeMS:
     return DatetimeMS(round(number))  # type: ignore[arg-type]
 
 
-def _subtract(left: Any, right: Any) -> Any:
+def subtract(left: Any, right: Any) -> Any:
+    """``$subtract``; of two dates the milliseconds between them. Raises `CommandFailure` 14."""
     if nullish(left) or nullish(right):
         return None
     if _is_date(left) and _is_date(right):
@@ -102,7 +104,8 @@ def _minus(left: Number, right: Number, kind: int) -> Number:
     return integer(int(left) - int(right), kind)  # type: ignore[arg-type]
 
 
-def _multiply(*values: Any) -> Any:
+def multiply(*values: Any) -> Any:
+    """``$multiply``. Raises `CommandFailure` 14."""
     total: Number = 1
     kinds: list[int] = [INT]
     for value in values:
@@ -125,7 +128,8 @@ def _times(left: Number, right: Number) -> Number:
     return integer(int(left) * int(right), kind)  # type: ignore[arg-type]
 
 
-def _divide(left: Any, right: Any) -> Any:
+def divide(left: Any, right: Any) -> Any:
+    """``$divide``: a double or a decimal. Raises `CommandFailure` 14, and 2 for a divisor of zero."""
     if nullish(left) or nullish(right):
         return None
     kinds = kind_of(left), kind_of(right)
@@ -194,10 +198,10 @@ def _whole(rounding: str, of_double: Callable[[float], int]) -> Callable[[Any, i
 
 
 ARITHMETIC: Final[Operators] = {
-    "$add": variadic(_add),
-    "$subtract": fixed(_subtract, 2),
-    "$multiply": variadic(_multiply),
-    "$divide": fixed(_divide, 2),
+    "$add": variadic(add),
+    "$subtract": fixed(subtract, 2),
+    "$multiply": variadic(multiply),
+    "$divide": fixed(divide, 2),
     "$mod": fixed(_mod, 2),
     "$abs": numeric("$abs", _abs),
     "$ceil": numeric("$ceil", _whole(decimal.ROUND_CEILING, math.ceil)),

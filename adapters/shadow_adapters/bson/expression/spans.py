@@ -37,11 +37,14 @@ _TRUNC: Final = Parameters(
 _MILLISECONDS: Final = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000}
 _DAYS: Final = {"day": 1, "week": 7}
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+FIXED_UNITS: Final = {**_MILLISECONDS, "day": 86_400_000, "week": 604_800_000}
+"""The milliseconds of the units that always have as many."""
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _REFERENCE: Final = datetime(2000, 1, 1)
 
 
-def _unit(value: Any, code: int) -> str:
+def unit_of(value: Any, code: int) -> str:
+    """The name of a unit of time. Raises `CommandFailure`: 9 for an unknown one, the code for what is no string."""
     if not is_text(value):
         raise CommandFailure(code, f"requires 'unit' to be a string, but got {kind_name(value)}")
     if value not in _MILLISECONDS and value not in _DAYS and value not in _MONTHS:
@@ -73,7 +76,7 @@ def _adding(sign: int) -> Operator:
             count = whole(amount)
             if count is None:
                 raise CommandFailure(5166405, f"{name} expects integer amount of time units, got {kind_name(amount)}")
-            return added(date, _unit(unit, 5166404), sign * count, where)
+            return added(date, unit_of(unit, 5166404), sign * count, where)
 
         return Expression(run)
 
@@ -115,7 +118,7 @@ def _diff(name: str, argument: Any, compiler: Compiler) -> Expression:
         if nullish(start) or nullish(end) or nullish(unit) or where is None or first is None:
             return None
         since, until = _date(name, start, 5166307), _date(name, end, 5166307)
-        given = _unit(unit, 5166306)
+        given = unit_of(unit, 5166306)
         return Int64(_index(until, given, where, first(5439015)) - _index(since, given, where, first(5439015)))
 
     return Expression(run)
@@ -153,7 +156,7 @@ def _trunc(name: str, argument: Any, compiler: Compiler) -> Expression:
         where, first = zone(runs.get("timezone"), scope), _first_day(runs, scope)
         if nullish(value) or nullish(unit) or nullish(size) or where is None or first is None:
             return None
-        date, given, count = _date(name, value, 5439012), _unit(unit, 5439013), whole(size)
+        date, given, count = _date(name, value, 5439012), unit_of(unit, 5439013), whole(size)
         if count is None:
             raise CommandFailure(5439017, f"{name} requires 'binSize' to be an integer, found {kind_name(size)}")
         if count <= 0:

@@ -1,66 +1,46 @@
 """``$setWindowFields``: what is computed over the neighbours of each document in its partition.
 
-Windows are of documents, not of ranges of values. The results are computed one output at a time, for all documents of a
-partition in their order; a window that only grows is accumulated as it does.
+The results are computed one output at a time, for all documents of a partition in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
-from shadow_adapters.bson.accumulators import ACCUMULATORS, Accumulator, Factory, compile_accumulator
+from shadow_adapters.bson.accumulators import ACCUMULATORS, compile_accumulator
 from shadow_adapters.bson.expression import Expression, compile_expression
 from shadow_adapters.bson.expression.node import literal
+from shadow_adapters.bson.expression.spans import FIXED_UNITS, unit_of
 from shadow_adapters.bson.keys import encode
-from shadow_adapters.bson.numbers import whole
 from shadow_adapters.bson.paths import MISSING
+from shadow_adapters.bson.pipeline.bounds import read_windows, up_to_current
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
+from shadow_adapters.bson.pipeline.moving import covariance, integral, moving_average
+from shadow_adapters.bson.pipeline.partition import Compute, Partition, accumulated
 from shadow_adapters.bson.pipeline.scope import Scope
+from shadow_adapters.bson.pipeline.series import carry_forward, derivative, linear_fill, rank, shift
 from shadow_adapters.bson.pipeline.sort import SortKey, sort_key
 from shadow_adapters.bson.projection.fields import ADD, Fields
 from shadow_adapters.bson.projection.paths import Path, field_path
 from shadow_adapters.failures import CommandFailure
 
+_FAILED_TO_PARSE: Final = 9
 _OPTIONS: Final = ("partitionBy", "sortBy", "output")
 _RANKS: Final = ("$rank", "$denseRank", "$documentNumber")
-_NOT_SERVED: Final = frozenset(
-    (
-        "$covariancePop",
-        "$covarianceSamp",
-        "$derivative",
-        "$expMovingAvg",
-        "$integral",
-        "$linearFill",
-        "$locf",
-        "$minMaxScaler",
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Partition:
-    """Documents in order, with what they are ordered by; and the variables of expressions."""
-
-    documents: Sequence[Document]
-    keys: Sequence[bytes]
-    variables: Mapping[str, Any]
-
-
-Compute = Callable[[_Partition], list[Any]]
-"""From a partition to an output's value for each of its documents."""
+_RATES: Final = ("$derivative", "$integral")
+_COVARIANCES: Final = ("$covariancePop", "$covarianceSamp")
+_NOT_SERVED: Final = ("$minMaxScaler",)
 
 
 def set_window_fields(name: str, spec: Any, scope: Scope) -> Stage:
     """``$setWindowFields``.
 
-    Raises `CommandFailure`: 9, 14, 40414, 40415, 5339900, 5339901, 5371601 to 5371603, and with ``unsupported`` for
-    windows of ranges and functions that are not served.
+    Raises `CommandFailure`: 9, 14, 40414, 40415, what windows and functions raise, and with ``unsupported`` for
+    functions that are not served.
     """
     if not isinstance(spec, Mapping):
-        raise CommandFailure(9, f"the {name} stage specification must be an object")
+        raise CommandFailure(_FAILED_TO_PARSE, f"the {name} stage specification must be an object")
     unknown = next((option for option in spec if option not in _OPTIONS), None)
     if unknown is not None:
         raise CommandFailure(40415, f"BSON field '{name}.{unknown}' is an unknown field.")
@@ -70,147 +50,73 @@ def set_window_fields(name: str, spec: Any, scope: Scope) -> Stage:
     if not isinstance(output, Mapping) or not (sort is None or isinstance(sort, Mapping)):
         raise CommandFailure(14, f"'output' and 'sortBy' of {name} must be objects")
     by = compile_expression(spec["partitionBy"], scope.names) if "partitionBy" in spec else None
-    outputs = [(field_path(path), _output(value, len(sort or {}), scope)) for path, value in output.items()]
     key = sort_key(sort) if sort else None
+    outputs = [(field_path(path), _output(value, sort, scope)) for path, value in output.items()]
     return Stage(name, lambda context: _Window(by, key, outputs, context))
 
 
-def _output(spec: Any, sorted_by: int, scope: Scope) -> Compute:
+def _output(spec: Any, sort: Mapping[str, Any] | None, scope: Scope) -> Compute:
     if not isinstance(spec, Mapping):
-        raise CommandFailure(9, "the fields of 'output' must be objects")
+        raise CommandFailure(_FAILED_TO_PARSE, "the fields of 'output' must be objects")
     functions = [name for name in spec if name.startswith("$")]
     if len(functions) != 1 or any(name != "window" for name in spec if name not in functions):
-        raise CommandFailure(9, "an output must have one window function, and may have a window")
+        raise CommandFailure(_FAILED_TO_PARSE, "an output must have one window function, and may have a window")
     name = functions[0]
     if name in _RANKS:
-        return _rank(name, spec, sorted_by)
+        return rank(name, spec, sort)
     if name == "$shift":
-        return _shift(spec, sorted_by, scope)
+        return shift(spec, sort, scope)
+    if name == "$locf":
+        return carry_forward(spec, scope)
+    if name == "$linearFill":
+        return linear_fill(spec, sort, scope)
+    if name in _RATES:
+        return _rate(name, spec, sort, scope)
+    if name == "$expMovingAvg":
+        return _moving_average(spec, sort, scope)
     if name in _NOT_SERVED:
         raise CommandFailure(115, f"window function {name} is not served", unsupported=f"window function {name}")
-    if name not in ACCUMULATORS:
-        raise CommandFailure(9, f"Unrecognized window function, {name}")
-    make = compile_accumulator({name: spec[name]}, scope.names)
-    low, high = _bounds(spec.get("window"), sorted_by)
-    return lambda partition: _accumulated(make, low, high, partition)
+    if name in _COVARIANCES:
+        make = covariance(name, spec[name], scope)
+    elif name in ACCUMULATORS:
+        make = compile_accumulator({name: spec[name]}, scope.names)
+    else:
+        raise CommandFailure(_FAILED_TO_PARSE, f"Unrecognized window function, {name}")
+    return accumulated(make, read_windows(spec.get("window"), sort))
 
 
-def _bounds(window: Any, sorted_by: int) -> tuple[int | None, int | None]:
-    """How far a window goes from its document; None for no bound."""
-    if window is None:
-        return None, None
-    if not isinstance(window, Mapping):
-        raise CommandFailure(9, "'window' field must be an object")
-    if "range" in window:
-        raise CommandFailure(115, "windows of ranges are not served", unsupported="window range")
-    if any(name != "documents" for name in window):
-        raise CommandFailure(9, "'window' field can only contain 'documents', or 'range' and 'unit'")
-    bounds = window.get("documents", ["unbounded", "unbounded"])
-    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
-        raise CommandFailure(9, "Window bounds must be a 2-element array")
-    low, high = (_bound(value) for value in bounds)
-    if low is not None and high is not None and low > high:
-        raise CommandFailure(5339900, f"Lower bound must not exceed upper bound: {low}, {high}")
-    if (low is not None or high is not None) and not sorted_by:
-        raise CommandFailure(5339901, "Document-based bounds require a sortBy")
-    return low, high
-
-
-def _bound(value: Any) -> int | None:
-    if value == "unbounded":
-        return None
-    number = 0 if value == "current" else whole(value)
-    if number is None:
-        raise CommandFailure(9, "Numeric document-based bounds must be an integer")
-    return number
-
-
-def _accumulated(make: Factory, low: int | None, high: int | None, partition: _Partition) -> list[Any]:
-    count = len(partition.documents)
-    if low is None and high is None:
-        return [_result(_filled(make, partition, 0, count))] * count
-    if low is None and high is not None:
-        return _growing(make, high, partition)
-    found = []
-    for at in range(count):
-        end = count if high is None else max(0, min(at + high + 1, count))
-        found.append(_result(_filled(make, partition, max(0, at + (low or 0)), end)))
-    return found
-
-
-def _growing(make: Factory, high: int, partition: _Partition) -> list[Any]:
-    """Over windows that begin with the partition."""
-    accumulator, end, found = make(), 0, []
-    for at in range(len(partition.documents)):
-        while end < len(partition.documents) and end <= at + high:
-            accumulator.add(partition.documents[end], partition.variables)
-            end += 1
-        found.append(_result(accumulator))
-    return found
-
-
-def _filled(make: Factory, partition: _Partition, start: int, end: int) -> Accumulator:
-    accumulator = make()
-    for document in partition.documents[start:end]:
-        accumulator.add(document, partition.variables)
-    return accumulator
-
-
-def _result(accumulator: Accumulator) -> Any:
-    """The result so far, which what is added later does not change."""
-    return copy(accumulator.result())
-
-
-def _rank(name: str, spec: Mapping[str, Any], sorted_by: int) -> Compute:
-    if spec[name] != {}:
-        raise CommandFailure(5371603, f"{name} must be specified with '{{}}' as the value")
+def _moving_average(spec: Mapping[str, Any], sort: Mapping[str, Any] | None, scope: Scope) -> Compute:
     if "window" in spec:
-        raise CommandFailure(5371601, "Rank style window functions take no other arguments")
-    if not sorted_by or (sorted_by > 1 and name != "$documentNumber"):
-        raise CommandFailure(
-            5371602, f"{name} must be specified with a top level sortBy expression with exactly one element"
-        )
-    return lambda partition: _ranks(name, partition.keys)
+        raise CommandFailure(_FAILED_TO_PARSE, "$expMovingAvg must have exactly one argument that is an object")
+    make = moving_average(spec["$expMovingAvg"], scope)
+    if not sort:
+        raise CommandFailure(_FAILED_TO_PARSE, "$expMovingAvg requires an explicit 'sortBy'")
+    return accumulated(make, up_to_current)
 
 
-def _ranks(name: str, keys: Sequence[bytes]) -> list[Any]:
-    found: list[Any] = []
-    for at, key in enumerate(keys):
-        if name == "$documentNumber" or not at:
-            found.append(at + 1)
-        elif key == keys[at - 1]:
-            found.append(found[-1])
-        else:
-            found.append(at + 1 if name == "$rank" else found[-1] + 1)
-    return found
-
-
-def _shift(spec: Mapping[str, Any], sorted_by: int, scope: Scope) -> Compute:
-    argument = spec["$shift"]
-    if "window" in spec or not isinstance(argument, Mapping):
-        raise CommandFailure(9, "$shift takes an object and no window")
-    if any(name not in ("output", "by", "default") for name in argument):
-        raise CommandFailure(9, "$shift got an unexpected argument")
-    by = whole(argument.get("by"))
-    if "output" not in argument or by is None:
-        raise CommandFailure(9, "$shift requires 'output', and an integer as 'by'")
-    if not sorted_by:
-        raise CommandFailure(9, "$shift requires a sortBy")
-    output = compile_expression(argument["output"], scope.names)
-    default = compile_expression(argument.get("default"), scope.names)
-    if not default.constant:
-        raise CommandFailure(9, "'$shift:default' expression must yield a constant value")
-    return lambda partition: _shifted(output, by, default.evaluate({}), partition)
-
-
-def _shifted(output: Expression, by: int, default: Any, partition: _Partition) -> list[Any]:
-    documents = partition.documents
-    found = []
-    for at in range(by, by + len(documents)):
-        there = 0 <= at < len(documents)
-        value = output.evaluate(documents[at], partition.variables) if there else default
-        found.append(None if value is MISSING else value)
-    return found
+def _rate(name: str, spec: Mapping[str, Any], sort: Mapping[str, Any] | None, scope: Scope) -> Compute:
+    """``$derivative`` and ``$integral``, of an ``input`` over what it is sorted by, in a ``unit`` of time."""
+    if sort is None or len(sort) != 1:
+        raise CommandFailure(_FAILED_TO_PARSE, f"{name} requires a non-compound sortBy")
+    windows = read_windows(spec.get("window"), sort)
+    argument = spec[name]
+    if not isinstance(argument, Mapping):
+        raise CommandFailure(_FAILED_TO_PARSE, f"{name} expects an object")
+    if not {"input", "unit"}.issuperset(argument):
+        raise CommandFailure(_FAILED_TO_PARSE, f"{name} got unexpected argument")
+    unit = None
+    if "unit" in argument:
+        unit = FIXED_UNITS.get(unit_of(argument["unit"], _FAILED_TO_PARSE))
+        if unit is None:
+            raise CommandFailure(5490710, "unit must be 'week' or smaller")
+    if "input" not in argument:
+        raise CommandFailure(_FAILED_TO_PARSE, f"{name} requires an 'input' expression")
+    path = next(iter(sort))
+    if name == "$integral":
+        return accumulated(integral(path, argument["input"], unit, scope), windows)
+    if "window" not in spec:
+        raise CommandFailure(_FAILED_TO_PARSE, "$derivative requires explicit window bounds")
+    return derivative(path, argument["input"], unit, windows, scope)
 
 
 class _Window(Flow):
@@ -248,7 +154,7 @@ class _Window(Flow):
 
     def _computed(self, held: list[tuple[bytes, bytes, Document]]) -> list[Document]:
         documents = [document for _, _, document in held]
-        partition = _Partition(documents, [key for _, key, _ in held], self._variables)
+        partition = Partition(documents, [key for _, key, _ in held], self._variables)
         values = [(path, compute(partition)) for path, compute in self._outputs]
         return [_with(document, [(path, found[at]) for path, found in values]) for at, document in enumerate(documents)]
 
