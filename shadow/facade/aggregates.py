@@ -7,12 +7,11 @@ hangs on the driver's cursor, and gives it its batches.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, Final
 
 from shadow.facade.delivery import NEW_CURSOR_ID, Delivery
-from shadow.facade.elsewhere import Reach, pass_through, written_by
-from shadow.facade.forward import pass_on
+from shadow.facade.into import write_result
+from shadow.facade.seat import Seat
 from shadow.ops.aggregate import AggregateOp
 from shadow.ops.pipelines import collections_read, writes
 from shadow.ops.replies import driver_error
@@ -44,14 +43,14 @@ async def aggregate(
         pipeline: this and all that follows as in the driver's ``aggregate``.
     """
     seat = collection._seat
-    if writes(pipeline):
-        places = written_by(collection.database.name, pipeline)
-        through = partial(pass_through, collection.database.client, Reach("aggregate", (), places), legacy, session)
-        return await pass_on(seat, "aggregate", False, through, session)
-    if options.keys() & _REFUSED or (not collections_read(pipeline) and seat.quiet(session)):
+    refused = bool(options.keys() & _REFUSED)
+    options |= {name: value for name, value in {"let": let, "comment": comment}.items() if value is not None}
+    if writes(pipeline) and not refused:
+        given = await write_result(collection, legacy, pipeline, session, options)
+        return _ended(cursor, seat, comment) if given is None else given
+    if refused or (not collections_read(pipeline) and seat.quiet(session)):
         return await legacy()
-    given = {name: value for name, value in {"let": let, "comment": comment}.items() if value is not None}
-    op = AggregateOp(seat.driver, pipeline, session=session, **given, **options)
+    op = AggregateOp(seat.driver, pipeline, session=session, **options)
     try:
         opened = await seat.router.open(op)
     except CommandFailure as failure:
@@ -65,6 +64,11 @@ async def aggregate(
     core._delivery = Delivery(core, op, opened)
     await core._delivery.begun()
     return core
+
+
+def _ended(cursor: type[Any], seat: Seat, comment: Any) -> Any:
+    """The command cursor of an aggregation that has written its result: it has no documents."""
+    return cursor(seat.driver.core, {"id": 0, "firstBatch": []}, None, comment=comment)
 
 
 def _empty(cursor: type[Any], op: AggregateOp) -> Any:

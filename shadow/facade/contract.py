@@ -63,6 +63,9 @@ class Router(Protocol):
     async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run a call on a stack of its own, where so much stands on this one that it might not hold more."""
 
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
+        """Run what the driver does of itself, and Shadow otherwise where it must: `LedByNew` says that it must."""
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""
 

@@ -107,14 +107,20 @@ def _reaching(method: M, argument: str, writes: bool, written: Callable[[str, An
     return cast("M", call)
 
 
-async def pass_through(client: Any, reach: Reach, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
-    """Run a call on legacy, counted on every configured collection in its reach."""
+async def pass_through(
+    client: Any,
+    reach: Reach,
+    on_legacy: Callable[[], Awaitable[Any]],
+    session: Any,
+    passing: Callable[..., Awaitable[Any]] = pass_on,
+) -> Any:
+    """Run a call on legacy, counted on every configured collection in its reach. ``passing``: how it passes each."""
     depth = 0
     for places, writes in ((reach.read, False), (reach.written, True)):
         for database, collection in places:
             seat = getattr(client[database][collection], "_seat", None) if database and collection else None
             if seat is not None:
-                on_legacy = partial(pass_on, seat, reach.name, writes, on_legacy, session)
+                on_legacy = partial(passing, seat, reach.name, writes, on_legacy, session)
                 depth += 1
                 if depth % _DEEP == 0:
                     on_legacy = partial(seat.router.apart, on_legacy)

@@ -37,6 +37,16 @@ async def pass_on(seat: Seat, name: str, writes: bool, on_legacy: Callable[[], A
     return await seat.router.other(name, writes, on_legacy)
 
 
+async def pass_by(seat: Seat, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]], session: Any) -> Any:
+    """Run on legacy what new serves in its own way; nothing is counted. Raises `LedByNew` where new must."""
+    if not writes and seat.quiet(session):
+        return await on_legacy()
+    begun = seat.begin(session)
+    if begun is not None:
+        return await seat.counted(begun, on_legacy())
+    return await seat.router.on_legacy(writes, on_legacy)
+
+
 def forwarded(method: M, writes: bool) -> M:
     """The driver's method as a façade's: run on the driver's own collection, past the router's count."""
     name = method.__name__

@@ -54,5 +54,8 @@ class Unrouted:
     async def apart(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
         return await call()
 
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
+        return await call()
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         return await on_legacy()

@@ -141,10 +141,14 @@ class WaitingRouter:
         with ThreadPoolExecutor(1, "shadow-apart") as thread:
             return thread.submit(contextvars.copy_context().run, at_once, call()).result()
 
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
+        found = portal()
+        answer: R = found.run(self._router.on_legacy(writes, _posted(found, call)))
+        return answer
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         found = portal()
-        posted = found.posted(lambda: at_once(_awaited(on_legacy)))
-        answer: R = found.run(self._router.other(name, writes, posted))
+        answer: R = found.run(self._router.other(name, writes, _posted(found, on_legacy)))
         return answer
 
 
@@ -173,6 +177,11 @@ class WaitingCursor:
             await closing
         else:
             self._portal.run(closing)
+
+
+def _posted(found: Portal, call: Callable[[], Awaitable[R]]) -> Callable[[], Awaitable[R]]:
+    """A call of the driver for the router's loop, made by the thread that waits."""
+    return found.posted(lambda: at_once(_awaited(call)))
 
 
 async def _awaited(call: Callable[[], Awaitable[R]]) -> R:

@@ -53,10 +53,13 @@ class AggregateOp(CursorRead):
         return self._command
 
     async def on_legacy(self) -> list[Any]:
-        found = self.driver.collection.aggregate(self.pipeline, session=self.session, **self.options)
-        cursor = await found if isawaitable(found) else found
-        documents: list[Any] = await cursor.to_list(None)
+        documents: list[Any] = await (await self.cursor_on_legacy()).to_list(None)
         return documents
+
+    async def cursor_on_legacy(self) -> Any:
+        """The driver's own cursor, whose ``to_list`` is to be awaited."""
+        found = self.driver.collection.aggregate(self.pipeline, session=self.session, **self.options)
+        return await found if isawaitable(found) else found
 
     def promise(self) -> Call | None:
         """What two stores' answers must agree on; None where they need not agree."""

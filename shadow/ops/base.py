@@ -75,6 +75,10 @@ class Bound:
     has_upsert_id: bool = False
 
 
+class LedByNew(Exception):
+    """What legacy alone can do, of a collection whose authority is new: nothing was done."""
+
+
 class Op(ABC, Generic[R]):
     """One call of the application on a configured collection.
 

@@ -85,6 +85,11 @@ class Router:
         """Run a call in a task, which has a stack of its own."""
         return await asyncio.get_running_loop().create_task(call())
 
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
+        """Run what the driver does of itself with this collection. Raises `LedByNew` where new is the authority."""
+        here = await self._here()
+        return await writing.on_legacy(here, here.loop, writes, call)
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
         """Run a method that new does not serve yet, counted by its name."""
         here = await self._here()

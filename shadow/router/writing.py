@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from shadow.ops.base import WriteOp
+from shadow.ops.base import LedByNew, WriteOp
 from shadow.ops.replies import driver_error
 from shadow.protocol.reads import behind, write_fence
 from shadow.protocol.view import View
@@ -113,8 +113,20 @@ async def nameless(here: LoopEntity, loop: Loop, view: View, apply: Callable[[],
     return await marked_write(loop.lane, here.handle, view, Write([None], apply, fate, nameless=True))
 
 
-async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_legacy: Callable[[], Awaitable[R]]) -> R:
+async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
     """A method that only legacy serves. A write among them leaves a debt; where new is the authority it is refused."""
+    try:
+        return await on_legacy(here, loop, writes, call)
+    except LedByNew as error:
+        text = (
+            f"{name} is not served by PostgreSQL yet, and {here.entity.name} is in phase {error.args[0]}: "
+            "step back to read_new, or use a served method"
+        )
+        raise driver_error(CommandFailure(115, text, unsupported=name)) from None
+
+
+async def on_legacy(here: LoopEntity, loop: Loop, writes: bool, call: Callable[[], Awaitable[R]]) -> R:
+    """What the driver does with a collection of itself; a write names no key. Raises `LedByNew` with the phase."""
     guard = Guard(here)
     try:
         view = await here.handle.enter()
@@ -122,16 +134,12 @@ async def unserved(here: LoopEntity, loop: Loop, name: str, writes: bool, on_leg
         raise driver_exception(error) from error
     try:
         if view.authority is Store.NEW:
-            text = (
-                f"{name} is not served by PostgreSQL yet, and {here.entity.name} is in phase {view.phase}: "
-                "step back to read_new, or use a served method"
-            )
-            raise driver_error(CommandFailure(115, text, unsupported=name))
+            raise LedByNew(view.phase)
         if not writes:
-            return await guard.reading(on_legacy)()
+            return await guard.reading(call)()
         guard.write()
         if view.marks:
-            return await nameless(here, loop, view, guard.writing(on_legacy))
-        return await on_legacy()
+            return await nameless(here, loop, view, guard.writing(call))
+        return await call()
     finally:
         here.handle.leave(view)

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from shadow.metrics.tally import Tally
+from shadow.ops.base import LedByNew
 from shadow_adapters.postgres.engine import Engine
 from shadow_adapters.postgres.layouts import layout_for
 from shadow_adapters.postgres.pool import Pool, create_pool
@@ -63,6 +64,9 @@ class NewRouter:
         conn = await self.pool.open()
         self.opened.append(OpenedOnNew(_Owned(await self.engine.open(conn, op.command()), conn)))
         return self.opened[-1]
+
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[Any]]) -> Any:
+        raise LedByNew("new")
 
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
         self.others.append(name)

@@ -54,6 +54,10 @@ class LegacyRouter:
     async def apart(self, call: Callable[[], Awaitable[Any]]) -> Any:
         return await call()
 
+    async def on_legacy(self, writes: bool, call: Callable[[], Awaitable[Any]]) -> Any:
+        self.seen.append(("on legacy", writes))
+        return await call()
+
     async def other(self, name: str, writes: bool, on_legacy: Callable[[], Awaitable[Any]]) -> Any:
         self.seen.append((name, writes))
         return await on_legacy()

@@ -90,6 +90,8 @@ def test_leading(stages: list[Document], expected: Leading) -> None:
         ([{"$foo": 1}], 40324, None),
         ([{"$merge": "x"}], 115, "aggregate $merge"),
         ([{"$out": "x"}], 115, "aggregate $out"),
+        ([{"$out": "x"}, {"$match": {}}], 40601, None),
+        ([{"$merge": "x"}, {"$out": "x"}], 40601, None),
         ([{"$geoNear": {}}], 115, "aggregate $geoNear"),
         ([{"$limit": 1}] * 1001, 7749501, None),
         ([{"$sort": 1}], 15973, None),

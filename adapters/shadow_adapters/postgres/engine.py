@@ -25,6 +25,7 @@ from shadow_adapters.postgres.commands.explain import explain
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.insert import insert
+from shadow_adapters.postgres.commands.replace_all import replace_all
 from shadow_adapters.postgres.commands.table_indexes import by_layout, create_table_indexes, list_table_indexes
 from shadow_adapters.postgres.commands.update import update
 from shadow_adapters.postgres.errors import ERRORS, mapped
@@ -56,6 +57,7 @@ WRITES: Final[dict[str, Handler]] = {
     "dropIndexes": drop_indexes,
     "create": create,
     "drop": drop,
+    "replaceAll": replace_all,
 }
 COMMANDS: Final = READS | WRITES
 _TIMED_WRITES: Final = frozenset(("insert", "update", "delete", "findAndModify", "findandmodify"))

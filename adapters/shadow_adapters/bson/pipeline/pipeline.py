@@ -11,6 +11,7 @@ from shadow_adapters.bson.pipeline.leading import leading
 from shadow_adapters.bson.pipeline.registry import STAGES, refuse
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.bson.pipeline.sort import best, sort_order
+from shadow_adapters.bson.pipeline.writing import check_last
 from shadow_adapters.failures import CommandFailure
 
 MAX_STAGES: Final = 1000
@@ -110,7 +111,7 @@ def compile_pipeline(
         inside: the stage that it belongs to, where it is not the command's own.
         collection: whether it begins with a collection's documents (not ``{aggregate: 1}``).
 
-    Raises `CommandFailure`: as MongoDB does for a mistake (14, 40323, 40324, and each stage's own), and with
+    Raises `CommandFailure`: as MongoDB does for a mistake (14, 40323, 40324, 40601, and each stage's own), and with
     ``unsupported`` for a stage or an option that is not served here.
     """
     check_depth({"pipeline": stages})
@@ -122,6 +123,8 @@ def _compile(stages: Any, scope: Scope) -> Pipeline:
         raise CommandFailure(14, "'pipeline' option must be specified as an array")
     if len(stages) > MAX_STAGES:
         raise CommandFailure(7749501, f"Pipeline length must be no longer than {MAX_STAGES} stages.")
+    if not scope.inside:
+        check_last(stages)
     compiled: list[Stage] = []
     scopes: list[Scope] = []
     for position, stage in enumerate(stages):

@@ -23,6 +23,7 @@ from shadow_adapters.bson.pipeline.sort import sort
 from shadow_adapters.bson.pipeline.union import union_with
 from shadow_adapters.bson.pipeline.unwind import unwind
 from shadow_adapters.bson.pipeline.window import set_window_fields
+from shadow_adapters.bson.pipeline.writing import refuse_merge, refuse_out
 from shadow_adapters.failures import CommandFailure
 
 StageCompiler = Callable[[str, Any, Scope], Stage]
@@ -39,6 +40,8 @@ STAGES: Final[dict[str, StageCompiler]] = {
     "$limit": limit,
     "$lookup": lookup,
     "$match": match,
+    "$merge": refuse_merge,
+    "$out": refuse_out,
     "$project": project,
     "$redact": redact,
     "$replaceRoot": replace_root,
@@ -69,8 +72,6 @@ REFUSED: Final = frozenset(
         "$listSampledQueries",
         "$listSearchIndexes",
         "$listSessions",
-        "$merge",
-        "$out",
         "$planCacheStats",
         "$rankFusion",
         "$scoreFusion",
