@@ -24,6 +24,7 @@ from shadow_adapters.postgres.commands.drop_indexes import drop_indexes, list_in
 from shadow_adapters.postgres.commands.explain import explain
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
+from shadow_adapters.postgres.commands.hints import obeyed
 from shadow_adapters.postgres.commands.insert import insert
 from shadow_adapters.postgres.commands.replace_all import replace_all
 from shadow_adapters.postgres.commands.table_indexes import by_layout, create_table_indexes, list_table_indexes
@@ -108,11 +109,13 @@ class Engine:
             limit = time_limit(command)
             async with _held(limit, name, conn):
                 try:
-                    return await handler(await self._call(conn, fence, now, neighbours, command, limit), command)
+                    call = await self._call(conn, fence, now, neighbours, command, limit)
+                    return await handler(call, await obeyed(call, command))
                 except IndexesChanged:
                     if name not in READS or conn.is_in_transaction():
                         raise
-                    return await handler(await self._call(conn, fence, now, neighbours, command, limit), command)
+                    call = await self._call(conn, fence, now, neighbours, command, limit)
+                    return await handler(call, await obeyed(call, command))
         except CommandFailure as failure:
             return failed(failure)
         except ERRORS as error:  # of BEGIN and COMMIT
@@ -157,7 +160,8 @@ class Engine:
         """
         limit = time_limit(command)
         call = await self._call(conn, fence, None, neighbours, command, limit)
-        cursor = AggregateCursor(call, command) if "aggregate" in command else FindCursor(call, command)
+        asked = await obeyed(call, command)
+        cursor = AggregateCursor(call, asked) if "aggregate" in command else FindCursor(call, asked)
         return cursor if limit is None else TimedCursor(cursor, limit)
 
     async def _call(

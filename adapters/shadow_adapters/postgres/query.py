@@ -150,6 +150,17 @@ def text_index(call: Call) -> TextIndex:
     return index
 
 
+def within(query: Query, place: Callable[[Mapping[str, Any]], bytes | None]) -> Query:
+    """The query for those of its records that have a place somewhere, in the order of their places if it has no other.
+
+    Of both SQL knows nothing.
+    """
+    matches = query.matcher.matches
+    matcher = Matcher(lambda document: matches(document) and place(document) is not None)
+    found = replace(query, condition=Condition(query.condition.sql), matcher=matcher, named=False)
+    return found if query.sort is not None else replace(found, sort=lambda document: place(document) or b"")
+
+
 def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
     first = next(iter(sort))  # what follows _id decides nothing: no two are equal
     return call.layout.resolver.id_order(sort[first] == -1) if first == "_id" else None

@@ -10,6 +10,7 @@ from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of
+from shadow_adapters.postgres.commands.hints import obeyed_by
 from shadow_adapters.postgres.query import compile_query, key_of_filter
 from shadow_adapters.postgres.replies import Reply, invalid, write_error
 from shadow_adapters.postgres.statements import delete_where
@@ -27,7 +28,7 @@ async def delete(call: Call, command: Mapping[str, Any]) -> Reply:
     for index, statement in enumerate(command["deletes"]):
         try:
             async with call.savepoint() if len(command["deletes"]) > 1 else nullcontext():
-                n += await _delete(call, statement, variables)
+                n += await _delete(call, await obeyed_by(call, statement, "q"), variables)
         except (CommandFailure, Refused) as error:
             errors.append(write_error(index, invalid(error) if isinstance(error, Refused) else error))
             if command.get("ordered", True) is not False:

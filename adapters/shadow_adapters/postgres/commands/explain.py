@@ -16,6 +16,7 @@ from shadow_adapters.postgres.call import OPEN, Call
 from shadow_adapters.postgres.commands.aggregate import compile_aggregate
 from shadow_adapters.postgres.commands.fields import check_fields, document
 from shadow_adapters.postgres.commands.find import compile_find
+from shadow_adapters.postgres.commands.hints import obeyed
 from shadow_adapters.postgres.compiler.resolver import Args
 from shadow_adapters.postgres.compiler.where import where
 from shadow_adapters.postgres.query import Query, compile_query, rows_sql
@@ -38,6 +39,8 @@ async def explain(call: Call, command: Mapping[str, Any]) -> Reply:
     if command.get("verbosity", _VERBOSITY[0]) not in _VERBOSITY:
         raise CommandFailure(2, "verbosity must be one of queryPlanner, executionStats and allPlansExecution")
     name = next(iter(inner), "") if isinstance(inner, Mapping) else ""
+    if name:
+        inner = await obeyed(call, inner)
     if name == "aggregate":
         filter, query, parts = _aggregate(call, inner)
     elif name == "find":

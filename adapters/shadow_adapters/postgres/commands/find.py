@@ -10,9 +10,18 @@ from shadow_adapters.bson.expression.meta import TEXT_SCORE
 from shadow_adapters.bson.match.text import split_text
 from shadow_adapters.bson.projection import Projection, compile_projection
 from shadow_adapters.postgres.call import Call, Gate
+from shadow_adapters.postgres.commands.bounds import bounds_of
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
 from shadow_adapters.postgres.errors import ERRORS, mapped
-from shadow_adapters.postgres.query import Document, Query, batches, compile_query, fetch_all, key_of_filter
+from shadow_adapters.postgres.query import (
+    Document,
+    Query,
+    batches,
+    compile_query,
+    fetch_all,
+    key_of_filter,
+    within,
+)
 from shadow_adapters.postgres.replies import Reply
 
 _SERVED: Final = frozenset(
@@ -30,9 +39,11 @@ _SERVED: Final = frozenset(
         "noCursorTimeout",
         "allowDiskUse",
         "allowPartialResults",
+        "min",
+        "max",
     )
 )
-_REFUSED: Final = frozenset(("min", "max", "returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay"))
+_REFUSED: Final = frozenset(("returnKey", "showRecordId", "tailable", "awaitData", "oplogReplay"))
 
 
 def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, Projection]:
@@ -42,10 +53,12 @@ def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, P
     collation = collation_of(command)
     gate = call.read_gate(key_of_filter(filter, collation))
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
-    variables, sort = variables_of(call, command), document(command, "sort")
+    variables, sort, place = variables_of(call, command), document(command, "sort"), bounds_of(call, command)
     query = compile_query(
         call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables, collation=collation
     )
+    if place is not None:
+        query = within(query, place)
     if query.text is not None:
         filter, variables = split_text(filter)[1], {**variables, TEXT_SCORE: query.text.score}
     return gate, query, compile_projection(document(command, "projection"), filter, variables, collation)

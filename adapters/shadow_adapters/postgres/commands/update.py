@@ -16,6 +16,7 @@ from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.changes import change_many, change_one
 from shadow_adapters.postgres.commands.alteration import Alteration
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of
+from shadow_adapters.postgres.commands.hints import obeyed_by
 from shadow_adapters.postgres.commands.insert import write_failure
 from shadow_adapters.postgres.layouts.patch import CHANGED, NOT_FOUND, UNCHANGED
 from shadow_adapters.postgres.query import Document, named_key
@@ -39,7 +40,8 @@ async def update(call: Call, command: Mapping[str, Any]) -> Reply:
     for index, statement in enumerate(command["updates"]):
         try:
             async with call.savepoint() if len(command["updates"]) > 1 else nullcontext():
-                found, touched, created = await _update(call, statement, variables)
+                asked = await obeyed_by(call, statement, "q")
+                found, touched, created = await _update(call, asked, variables)
         except CommandFailure as failure:
             errors.append(write_error(index, failure))
             if command.get("ordered", True) is not False:
