@@ -23,6 +23,7 @@ from shadow_adapters.bson.codec import CODEC, encode
 from shadow_adapters.failures import CommandFailure
 from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
 from tests.diffs.pipelines import Document, Stages, documents, pipelines
+from tests.unit import test_bson_pipeline_groups as groups
 from tests.unit import test_bson_pipeline_series as series
 from tests.unit.pipelines import Collections, run, run_async
 from tests.unit.test_bson_pipeline_window import DOCUMENTS, WINDOWS
@@ -153,6 +154,16 @@ def test_windows(collection: Any) -> None:
             differing.append(output)
     secantus = "secantusVersion" in collection.database.client.server_info()
     assert differing == (OTHER_WINDOWS if secantus else [])
+
+
+def test_granularities(collection: Any) -> None:
+    differing = []
+    for values, granularity, buckets, _ in groups.ROUNDED:
+        made: list[Document] = [{"_id": n, "a": value} for n, value in enumerate(values)]
+        stages: Stages = [{"$bucketAuto": {"groupBy": "$a", "buckets": buckets, "granularity": granularity}}]
+        if made and asyncio.run(in_memory(stages, made)) != on_server(collection, stages, made):
+            differing.append((granularity, len(values), str(values[0])))
+    assert differing == []
 
 
 @given(made=documents, stages=pipelines())

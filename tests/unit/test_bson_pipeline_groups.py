@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,6 +124,51 @@ def test_bucket_auto() -> None:
     ]
 
 
+ROUNDED: list[tuple[list[Any], str, int, list[tuple[Any, Any, int]]]] = [
+    (list(range(100)), "1-2-5", 5, [(0, 20.0, 20), (20.0, 50.0, 30), (50.0, 100.0, 50)]),
+    (list(range(100)), "R20", 5,
+     [(0, 20.0, 20), (20.0, 40.0, 20), (40.0, 63.0, 23), (63.0, 90.0, 27), (90.0, 100.0, 10)]),
+    (list(range(100)), "E24", 4, [(0, 27.0, 27), (27.0, 56.0, 29), (56.0, 82.0, 26), (82.0, 100.0, 18)]),
+    (list(range(100)), "POWERSOF2", 5, [(0, 32, 32), (32, 64, 32), (64, 128, 36)]),
+    ([7, 320], "R40", 2, [(6.7, 710 * 0.01, 1), (710 * 0.01, 355.0, 1)]),
+    ([100], "R80", 1, [(97.5, 103.0, 1)]),
+    ([5e-324], "R80", 8, [(0.0, 1.02e-321, 1)]),
+    ([920, 919], "E192", 2, [(909.0, 920.0, 1), (920.0, 931.0, 1)]),
+    ([0, 0, 1.5, 2], "R5", 4, [(0, 0, 1), (0, 1.0, 1), (1.0, 1.6, 1), (1.6, 2.5, 1)]),
+    ([0.3], "POWERSOF2", 1, [(0.25, 0.5, 1)]),
+    ([2**62], "POWERSOF2", 1, [(Int64(2**61), 2.0**63, 1)]),
+    ([Decimal128("0.8")], "E6", 1, [(Decimal128("0.68"), Decimal128("1.0"), 1)]),
+    ([Decimal128("1E+6144")], "E6", 1, [(Decimal128("6.800000000000000000000000000000000E+6143"),
+                                         Decimal128("1.500000000000000000000000000000000E+6144"), 1)]),
+    ([Decimal128("8")], "POWERSOF2", 1, [(Decimal128("4"), Decimal128("16"), 1)]),
+    ([], "R5", 2, []),
+]  # fmt: skip
+"""Values, a granularity, how many buckets, and the bounds of each with what is in it."""
+
+
+@pytest.mark.parametrize(("values", "granularity", "buckets", "expected"), ROUNDED, ids=lambda value: str(value)[:30])
+def test_bounds_are_rounded(values: list[Any], granularity: str, buckets: int, expected: list[Any]) -> None:
+    stage = {"$bucketAuto": {"groupBy": "$a", "buckets": buckets, "granularity": granularity}}
+    documents = [{"_id": {"min": low, "max": high}, "count": count} for low, high, count in expected]
+    assert _encoded(*run([stage], _of(values))) == _encoded(*documents)
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unsupported"),
+    [
+        ("x", 40258, None),
+        (..., 40258, None),
+        (Decimal128("NaN"), 40259, None),
+        (-1, 40260, None),
+        (math.inf, 115, "$bucketAuto granularity of an infinity"),
+    ],
+)
+def test_values_that_are_not_rounded(value: Any, code: int, unsupported: str | None) -> None:
+    with pytest.raises(CommandFailure) as caught:
+        run([{"$bucketAuto": {"groupBy": "$a", "buckets": 1, "granularity": "E6"}}], _of([value]))
+    assert (caught.value.code, caught.value.unsupported) == (code, unsupported)
+
+
 def test_sort_by_count_and_count() -> None:
     documents = _of(["x", "y", "x", "z", "x", "y"])
     found = run([{"$sortByCount": "$a"}], documents)
@@ -202,6 +248,8 @@ def test_what_a_stage_holds_is_bounded_without_disk(monkeypatch: pytest.MonkeyPa
         ({"$bucketAuto": {"groupBy": "$a", "buckets": 2**31}}, 40242),
         ({"$bucketAuto": {"groupBy": "$a", "buckets": 0}}, 40243),
         ({"$bucketAuto": {"groupBy": "$a", "buckets": 1, "output": 1}}, 40244),
+        ({"$bucketAuto": {"groupBy": "$a", "buckets": 1, "granularity": 5}}, 40261),
+        ({"$bucketAuto": {"groupBy": "$a", "buckets": 1, "granularity": "R7"}}, 40257),
         ({"$facet": {}}, 40169),
         ({"$facet": {"a": 1}}, 40170),
         ({"$facet": {"a": [1]}}, 40171),

@@ -69,7 +69,8 @@ def _quantized(name: str, value: Any, kind: int, unit: Decimal, mode: str) -> An
     return integer(int(rounded), kind)
 
 
-def _pow(base: Any, exponent: Any) -> Any:
+def raised(base: Any, exponent: Any) -> Any:
+    """``$pow``. Raises `CommandFailure` 28762 to 28764."""
     if nullish(base) or nullish(exponent):
         return None
     kinds = kind_of(base), kind_of(exponent)
@@ -147,7 +148,7 @@ def _log(value: Any, base: Any) -> Any:
 POWERS: Final[Operators] = {
     "$round": _rounding("$round", decimal.ROUND_HALF_EVEN, round),
     "$trunc": _rounding("$trunc", decimal.ROUND_DOWN, math.trunc),
-    "$pow": fixed(_pow, 2),
+    "$pow": fixed(raised, 2),
     "$sqrt": _positive("$sqrt", 28714, "non-negative", math.sqrt, CONTEXT.sqrt),
     "$exp": numeric("$exp", _exp),
     "$ln": _positive("$ln", 28766, "positive", math.log, CONTEXT.ln),

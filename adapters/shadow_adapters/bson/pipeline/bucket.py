@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from shadow_adapters.bson.expression import Expression, compile_expression
 from shadow_adapters.bson.keys import encode
-from shadow_adapters.bson.numbers import INT64_LIMIT, clamped
+from shadow_adapters.bson.numbers import INT64_LIMIT, as_double, clamped
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING, as_document
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
+from shadow_adapters.bson.pipeline.granularity import Granularity
 from shadow_adapters.bson.pipeline.group import Groups, compile_outputs
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.bson.types import is_number
@@ -154,14 +155,12 @@ class _Bucket(Flow):
 
 
 def bucket_auto(name: str, spec: Any, scope: Scope) -> Stage:
-    """``$bucketAuto``. Raises `CommandFailure` 40239 to 40246, and with ``unsupported`` for ``granularity``."""
+    """``$bucketAuto``. Raises `CommandFailure` 40239 to 40246, and what `Granularity` raises."""
     if not isinstance(spec, Mapping):
         raise CommandFailure(40240, "The argument to $bucketAuto must be an object")
     for option in spec:
         if option not in ("groupBy", "buckets", "output", "granularity"):
             raise CommandFailure(40245, f"Unrecognized option to $bucketAuto: {option}.")
-    if "granularity" in spec:
-        raise CommandFailure(115, "$bucketAuto with granularity is not served", unsupported="$bucketAuto granularity")
     if "groupBy" not in spec or "buckets" not in spec:
         raise CommandFailure(40246, "$bucketAuto requires 'groupBy' and 'buckets' to be specified")
     if not is_number(spec["buckets"]):
@@ -173,14 +172,18 @@ def bucket_auto(name: str, spec: Any, scope: Scope) -> Stage:
         raise CommandFailure(40243, "The $bucketAuto 'buckets' field must be greater than 0")
     by = _grouped_by(name, spec, scope, 40239)
     outputs = _outputs(name, spec, scope, 40244)
-    return Stage(name, lambda context: _BucketAuto(by, count, outputs, context))
+    granularity = Granularity(spec["granularity"]) if "granularity" in spec else None
+    return Stage(name, lambda context: _BucketAuto(by, count, outputs, granularity, context))
 
 
 class _BucketAuto(Flow):
-    def __init__(self, by: Expression, count: int, outputs: Mapping[str, Any], context: Context) -> None:
+    def __init__(
+        self, by: Expression, count: int, outputs: Mapping[str, Any], granularity: Granularity | None, context: Context
+    ) -> None:
         self._by = by
         self._count = count
         self._outputs = outputs
+        self._granularity = granularity
         self._context = context
         self._memory = context.memory("$bucketAuto")
         self._held: list[tuple[bytes, Any, Document]] = []
@@ -189,6 +192,8 @@ class _BucketAuto(Flow):
         self._memory.add(batch)
         for document in batch:
             value = self._by.evaluate(document, self._context.variables)
+            if self._granularity is not None:
+                self._granularity.check(value)
             value = None if value is MISSING else value
             self._held.append((encode(value), value, document))
         return []
@@ -200,21 +205,42 @@ class _BucketAuto(Flow):
         start = 0
         while start < len(held):
             last = len(found) == self._count - 1
-            end = len(held) if last else _with_equals(held, min(start + size, len(held)))
-            found.append(self._bucket(held[start:end], held[end][1] if end < len(held) else held[end - 1][1]))
+            end = len(held) if last else min(start + size, len(held))
+            if self._granularity is None:
+                end, low, high = _exact(held, start, end)
+            else:
+                end, low, high = _rounded(held, start, end, self._granularity)
+                low = found[-1]["_id"]["max"] if found else low
+            found.append(self._bucket(held[start:end], low, high))
             start = end
         for batch in slices(found):
             yield batch
 
-    def _bucket(self, entries: list[tuple[bytes, Any, Document]], upper: Any) -> Document:
+    def _bucket(self, entries: list[tuple[bytes, Any, Document]], low: Any, high: Any) -> Document:
         groups = Groups("$bucketAuto", self._outputs, self._context)
         for _, _, document in entries:
             groups.add(None, document)
-        return groups.documents()[0] | {"_id": {"min": entries[0][1], "max": upper}}
+        return groups.documents()[0] | {"_id": {"min": low, "max": high}}
 
 
-def _with_equals(held: list[tuple[bytes, Any, Document]], end: int) -> int:
-    """Where a bucket ends that takes all values equal to its last."""
+def _exact(held: list[tuple[bytes, Any, Document]], start: int, end: int) -> tuple[int, Any, Any]:
+    """Where a bucket ends that takes all values equal to its last, and its bounds."""
     while end < len(held) and held[end][0] == held[end - 1][0]:
         end += 1
-    return end
+    return end, held[start][1], held[min(end, len(held) - 1)][1]
+
+
+def _rounded(
+    held: list[tuple[bytes, Any, Document]], start: int, end: int, granularity: Granularity
+) -> tuple[int, Any, Any]:
+    """Where a bucket ends that takes all values below its rounded bound, and its bounds; the lower is a first one's.
+
+    A bucket of nothing but zeros ends at the next value rounded down.
+    """
+    low, high = granularity.down(held[start][1]), granularity.up(held[end - 1][1])
+    bound = encode(high)
+    while end < len(held) and held[end][0] < bound:
+        end += 1
+    if not as_double(high) and end < len(held):
+        high = granularity.down(held[end][1])
+    return end, low, high
