@@ -17,7 +17,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from bson.regex import Regex
 from pymongo import InsertOne, ReadPreference, ReplaceOne, UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError, WriteError
 from pymongo.mongo_client import MongoClient
 from pymongo.write_concern import WriteConcern
 
@@ -124,18 +124,15 @@ class _Run:
         self._client = collection.database.client
         self._made = type(collection)
         self._session = session
-        own = options.get("let")
-        self._variables = evaluate_let(None if own is None else wire(own), {"NOW": DatetimeMS(int(time.time() * 1000))})
-        self._let = {name: value for name, value in self._variables.items() if name != "NOW"}
-        self._into = last_stage(pipeline, collection.database.name, tuple(self._variables))
-        self._bypass = options.get("bypassDocumentValidation")
-        self._comment = options.get("comment")
+        self._options = {"session": session} | given(
+            bypass_document_validation=options.get("bypassDocumentValidation"), comment=options.get("comment")
+        )
         self._collation = options.get("collation")
         concern = collection._seat.driver.core.write_concern
         self._concern = concern if concern.acknowledged else WriteConcern()
         reads = {name: value for name, value in options.items() if name != "bypassDocumentValidation"}
-        if own is not None:
-            reads["let"] = wire(own)
+        if "let" in reads:
+            reads["let"] = wire(reads["let"])
         source = self._made(
             collection.database,
             collection.name,
@@ -145,6 +142,9 @@ class _Run:
         )
         self._source: Seat = source._seat
         self._op = AggregateOp(self._source.driver, pipeline[:-1], session=session, **reads)
+        self._variables = evaluate_let(reads.get("let"), {"NOW": DatetimeMS(int(time.time() * 1000))})
+        self._let = {name: value for name, value in self._variables.items() if name != "NOW"}
+        self._into = last_stage(pipeline, collection.database.name, tuple(self._variables))
         place = self._into.place
         database = collection.database if place.database == collection.database.name else self._client[place.database]
         self._target = self._made(database, place.collection, codec_options=CODEC, write_concern=self._concern)
@@ -155,7 +155,7 @@ class _Run:
         into = self._into
         if not isinstance(into, Merge) or into.on in (None, ("_id",)):
             return
-        indexes = await RoutedMethods.index_information(self._target)
+        indexes = await RoutedMethods.index_information(self._target, session=self._session)
         found = [index for index in indexes.values() if _is_unique_over(index, into.on or (), self._collation)]
         if not found:
             raise CommandFailure(51183, "Cannot find index to verify that join fields will be unique")
@@ -196,8 +196,8 @@ class _Run:
     async def _replace(self, documents: Documents) -> None:
         seat: Seat = self._target._seat
         await seat.router.meet()
-        op = ReplaceAllOp(seat.driver, documents, self._beside)
-        begun = seat.begin(None)
+        op = ReplaceAllOp(seat.driver, documents, self._beside, self._session)
+        begun = seat.begin(self._session)
         if begun is not None:
             await seat.counted(begun, op.on_legacy())
         else:
@@ -243,30 +243,33 @@ class _Run:
 
     async def _bulk(self, requests: Sequence[Any]) -> int:
         """How many documents were matched. In no order, as MongoDB writes them."""
-        options = given(bypass_document_validation=self._bypass, comment=self._comment)
         try:
-            result = await RoutedMethods.bulk_write(self._target, requests, ordered=False, **options)
+            result = await RoutedMethods.bulk_write(self._target, requests, ordered=False, **self._options)
         except BulkWriteError as error:
             raise _first(error) from None
         return result.matched_count
 
     async def _change(self, into: Merge, filter: dict[str, Any], document: dict[str, Any]) -> int:
         """Merge by a pipeline; whether the document was there."""
-        options = given(bypass_document_validation=self._bypass, comment=self._comment)
         values = {name: let.evaluate(document, self._variables) for name, let in into.let.items()}
         let = {name: _constant(value) for name, value in (self._let | values).items()}
-        for attempt in range(_ATTEMPTS):
-            result = await RoutedMethods.update_one(self._target, filter, into.pipeline, let=let, **options)
-            if result.matched_count or into.not_matched != INSERT:
-                return result.matched_count
-            try:
-                await RoutedMethods.insert_one(self._target, dict(document), **options)
-            except DuplicateKeyError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                break
-        return 0
+        try:
+            for _ in range(_ATTEMPTS):
+                result = await RoutedMethods.update_one(self._target, filter, into.pipeline, let=let, **self._options)
+                if result.matched_count or into.not_matched != INSERT or await self._insert(document):
+                    return result.matched_count
+            await RoutedMethods.insert_one(self._target, document, **self._options)
+            return 0
+        except WriteError as error:
+            raise _refused(dict(error.details or {})) from None
+
+    async def _insert(self, document: dict[str, Any]) -> bool:
+        """Insert a document that was not there; whether it is still so."""
+        try:
+            await RoutedMethods.insert_one(self._target, document, **self._options)
+        except DuplicateKeyError:
+            return False
+        return True
 
 
 def _constant(value: Any) -> Any:
@@ -301,18 +304,23 @@ def _is_unique_over(index: Mapping[str, Any], fields: Sequence[str], collation: 
     return asked.items() <= dict(own).items() if asked else not own
 
 
+def _refused(told: Mapping[str, Any]) -> Exception:
+    """The error of one write, as that of the aggregation."""
+    code, text = told["code"], told["errmsg"]
+    if code == _IMMUTABLE:
+        text = (
+            "$merge failed to update the matching document, did you attempt to modify the _id or the shard key? "
+            f":: caused by :: {text}"
+        )
+    more = {name: told[name] for name in ("keyPattern", "keyValue", "errInfo") if name in told}
+    return driver_error(CommandFailure(code, text, details=more))
+
+
 def _first(error: BulkWriteError) -> Exception:
     """What an aggregation says of writes that were refused: the first of them."""
     details = error.details or {}
     for told in details.get("writeErrors", ()):
-        code, text = told["code"], told["errmsg"]
-        if code == _IMMUTABLE:
-            text = (
-                "$merge failed to update the matching document, did you attempt to modify the _id or the shard key? "
-                f":: caused by :: {text}"
-            )
-        more = {name: told[name] for name in ("keyPattern", "keyValue", "errInfo") if name in told}
-        return driver_error(CommandFailure(code, text, details=more))
+        return _refused(told)
     for told in details.get("writeConcernErrors", ()):
         return WriteConcernError(told.get("errmsg", ""), told.get("code"), told)
     return error

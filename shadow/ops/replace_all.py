@@ -31,8 +31,8 @@ class ReplaceAllOp(AlterOp[None]):
     name: ClassVar[str] = "replace_all"
     empties: ClassVar[bool] = True
 
-    def __init__(self, driver: Driver, documents: Sequence[Any], beside: Callable[[str], Any]) -> None:
-        super().__init__(driver, None, {})
+    def __init__(self, driver: Driver, documents: Sequence[Any], beside: Callable[[str], Any], session: Any) -> None:
+        super().__init__(driver, session, {})
         self.documents = documents
         self.beside = beside
 
@@ -44,20 +44,20 @@ class ReplaceAllOp(AlterOp[None]):
 
     async def on_legacy(self) -> None:
         """Raises what the driver raises; then the target is as it was."""
-        target = self.driver.collection
-        if await target.options():
+        target, inside = self.driver.collection, {"session": self.session}
+        if await target.options(**inside):
             text = "$out into a collection of MongoDB's that has options (a validator, a collation) is not served"
             raise driver_error(CommandFailure(115, text, unsupported="$out into a collection with options"))
-        indexes = await target.index_information()
+        indexes = await target.index_information(**inside)
         made = self.beside(f"tmp.agg_out.shadow.{ObjectId()}")
         try:
-            await made.create_indexes(_models(indexes))
+            await made.create_indexes(_models(indexes), **inside)
             if self.documents:
-                await made.insert_many(self.documents)
-            await made.rename(self.driver.name, dropTarget=True)
+                await made.insert_many(self.documents, **inside)
+            await made.rename(self.driver.name, dropTarget=True, **inside)
         except BaseException:
             with suppress(PyMongoError):
-                await made.drop()
+                await made.drop(**inside)
             raise
 
     async def follow(self) -> None:

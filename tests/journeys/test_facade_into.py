@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from bson.objectid import ObjectId
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from shadow import runtime
 from shadow.config import load
@@ -157,6 +157,7 @@ async def run(database: Any, source: str, target: str, case: Case) -> Any:
         cursor = await cursor if hasattr(cursor, "__await__") else cursor
         return await cursor.to_list(None), cursor.alive
     except OperationFailure as error:
+        assert type(error) in (OperationFailure, DuplicateKeyError)  # not that of a write of its own
         return error.code
 
 

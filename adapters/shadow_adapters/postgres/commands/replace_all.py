@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shadow_adapters.failures import CommandFailure
+from shadow_adapters.failures import CommandFailure, Refused
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.commands.insert import insert
 from shadow_adapters.postgres.query import compile_query, transaction
-from shadow_adapters.postgres.replies import Reply
+from shadow_adapters.postgres.replies import Reply, invalid
 from shadow_adapters.postgres.statements import delete_where
 
 _SERVED: Final = frozenset(("replaceAll", "documents"))
@@ -29,7 +29,10 @@ async def replace_all(call: Call, command: Mapping[str, Any]) -> Reply:
     async with transaction(call):
         gate = call.write_gate()
         query = compile_query(call, gate, {})
-        await delete_where(call, gate, query.condition, query.args)
+        try:
+            await delete_where(call, gate, query.condition, query.args)
+        except Refused as refused:  # by another table, which holds on to a record
+            raise invalid(refused) from None
         for at in range(0, len(documents), _AT_ONCE):
             reply = await insert(call, {"insert": command["replaceAll"], "documents": documents[at : at + _AT_ONCE]})
             for error in reply.get("writeErrors", ()):
