@@ -14,6 +14,10 @@ class StoreDown(StoreError):
     """The store cannot be reached or does not answer in time. Nothing was applied, or it does not matter."""
 
 
+class OutOfTime(StoreDown):
+    """The caller waits no longer for the store's answer. Nothing was applied."""
+
+
 class OutcomeUnknown(StoreError):
     """The store may have applied the write, or may still apply it later (time-out, lost connection)."""
 

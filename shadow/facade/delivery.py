@@ -109,7 +109,7 @@ class Delivery:
     async def _batch(self, new: Cursor, wanted: int) -> list[dict[str, Any]]:
         """The caller's next batch. One document more is fetched, which tells whether there will be another."""
         while len(self._ready) <= wanted:
-            batch = await new.batch()
+            batch = await new.batch(self._op.driver.patience())
             if not batch:
                 break
             self._ready += batch

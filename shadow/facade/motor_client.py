@@ -35,10 +35,12 @@ class AsyncIOMotorClientSession(DriverSession):
         return context
 
     def commit_transaction(self) -> Any:
-        return start(self.get_io_loop(), transactions.commit(self, super().commit_transaction))
+        waits = transactions.patience_of(self)
+        return start(self.get_io_loop(), transactions.commit(self, super().commit_transaction, waits))
 
     def abort_transaction(self) -> Any:
-        return start(self.get_io_loop(), transactions.abort(self, super().abort_transaction))
+        waits = transactions.patience_of(self)
+        return start(self.get_io_loop(), transactions.abort(self, super().abort_transaction, waits))
 
     def end_session(self) -> Any:
         return start(self.get_io_loop(), self._end(super().end_session))

@@ -29,10 +29,10 @@ class AsyncClientSession(DriverSession):
         return context
 
     async def commit_transaction(self) -> None:
-        await transactions.commit(self, super().commit_transaction)
+        await transactions.commit(self, super().commit_transaction, transactions.patience_of(self))
 
     async def abort_transaction(self) -> None:
-        await transactions.abort(self, super().abort_transaction)
+        await transactions.abort(self, super().abort_transaction, transactions.patience_of(self))
 
 
 class AsyncMongoClient(DriverClient[D]):

@@ -42,7 +42,7 @@ class ClientSession(DriverSession):
         if unit_of(self) is None:
             driver_end()
         else:
-            portal().run(end(self, portal().posted(driver_end)))
+            portal().run(end(self, portal().posted(driver_end), transactions.patience_of(self)))
 
 
 class MongoClient(DriverClient[D]):

@@ -7,6 +7,7 @@ from typing import Any
 
 from shadow.facade.contract import Binding
 from shadow.ops.driver import unit_of
+from shadow.ops.patience import Patience, patience
 
 End = Callable[[], Awaitable[Any]]
 
@@ -16,24 +17,29 @@ def begin(binding: Binding, session: Any) -> None:
     getattr(session, "delegate", session)._shadow_unit = binding.unit(session)
 
 
-async def commit(session: Any, driver_commit: End) -> None:
+def patience_of(session: Any) -> Patience | None:
+    """How long the caller of a session waits for the end of a transaction. For the caller's own context."""
+    return patience(getattr(session, "delegate", session)._client)
+
+
+async def commit(session: Any, driver_commit: End, waits: Patience | None) -> None:
     """Commit the unit. Errors are those of the store that it is on, in the driver's classes."""
     unit = unit_of(session)
     if unit is None:
         await driver_commit()
         return
-    await unit.commit(driver_commit)
+    await unit.commit(driver_commit, waits)
     # On new nothing was sent to legacy: the driver's commit then only moves its own state.
     if session.in_transaction:
         await driver_commit()
 
 
-async def abort(session: Any, driver_abort: End) -> None:
+async def abort(session: Any, driver_abort: End, waits: Patience | None) -> None:
     """Abort the unit."""
     unit = unit_of(session)
     if unit is None:
         await driver_abort()
         return
-    await unit.abort(driver_abort)
+    await unit.abort(driver_abort, waits)
     if session.in_transaction:
         await driver_abort()

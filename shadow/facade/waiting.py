@@ -20,6 +20,7 @@ from shadow.metrics.tally import Tally
 from shadow.ops.alter import AlterOp
 from shadow.ops.base import Cursor, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
+from shadow.ops.patience import Patience
 from shadow.runtime.portal import Portal, portal
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -168,8 +169,8 @@ class WaitingCursor:
         self._portal = found
         self._cursor = cursor
 
-    async def batch(self) -> list[dict[str, Any]]:
-        return self._portal.run(self._cursor.batch())
+    async def batch(self, patience: Patience | None = None) -> list[dict[str, Any]]:
+        return self._portal.run(self._cursor.batch(patience))
 
     async def close(self) -> None:
         closing = self._cursor.close()

@@ -41,6 +41,7 @@ class AlterOp(Op[R]):
         self.session = session
         self.options = options
         self.unit = driver.joined(session)
+        self.patience = driver.patience()
 
     @abstractmethod
     def _command(self) -> Command: ...

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
+from shadow.ops.patience import Patience
 from shadow_adapters.contract import Key, Record
 
 if TYPE_CHECKING:
@@ -85,10 +86,12 @@ class Op(ABC, Generic[R]):
     Attributes:
         name: the method's name, for metrics, logs and samples (``update_one``).
         unit: the transaction that the call belongs to, if any.
+        patience: how long the caller waits for new's answer; None where it waits as long as it takes.
     """
 
     name: ClassVar[str]
     unit: Unit | None = None
+    patience: Patience | None = None
 
     @abstractmethod
     def command(self) -> Command:
@@ -160,7 +163,7 @@ class WriteOp(Op[R]):
 class Cursor(Protocol):
     """A stream of documents in batches, from either store."""
 
-    async def batch(self) -> list[dict[str, Any]]:
-        """The next documents; an empty list at the end."""
+    async def batch(self, patience: Patience | None = None) -> list[dict[str, Any]]:
+        """The next documents; an empty list at the end. ``patience``: how long the caller waits for them."""
 
     async def close(self) -> None: ...

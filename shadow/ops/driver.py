@@ -18,6 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import InvalidOperation
 
 from shadow.ops.base import ReadOp, WriteOp
+from shadow.ops.patience import Patience, patience
 from shadow_adapters.bson.codec import CODEC, encode
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Driver:
         if session.has_ended:
             raise InvalidOperation("Cannot use ended session")
 
+    def patience(self) -> Patience | None:
+        """How long the caller waits for the answer of a call that begins now."""
+        return patience(self.core.database.client)
+
     def wire(self, value: Any) -> Any:
         """The value as a store receives it. Raises `bson.errors.InvalidDocument` as the driver would."""
         return bson.decode(bson.encode({"v": value}, codec_options=self.codec), CODEC)["v"]
@@ -123,6 +128,7 @@ class DriverRead(ReadOp[R], Generic[R]):
         self.driver = driver
         self.session = session
         self.unit = driver.joined(session)
+        self.patience = driver.patience()
 
 
 class DriverWrite(WriteOp[R], Generic[R]):
@@ -133,6 +139,7 @@ class DriverWrite(WriteOp[R], Generic[R]):
         self.session = session
         self.options = options
         self.unit = driver.joined(session)
+        self.patience = driver.patience()
         # A transaction has its own write concern, as the driver has it.
         self.acknowledged = driver.writes_acknowledged or self.unit is not None
 

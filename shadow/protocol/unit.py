@@ -29,13 +29,14 @@ class Unit(Protocol):
     async def open(self, op: Any) -> Any:
         """A cursor inside the transaction."""
 
-    async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def commit(self, on_legacy: Callable[[], Awaitable[Any]], patience: Any) -> None:
         """Commit on the unit's store (``on_legacy`` runs the driver's own commit), then settle and sync its marks.
 
-        An outcome that nobody knows leaves the marks unsettled.
+        An outcome that nobody knows leaves the marks unsettled. ``patience``: how long the caller waits for new
+        (`shadow.ops.patience.Patience`), as of `abort`.
         """
 
-    async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def abort(self, on_legacy: Callable[[], Awaitable[Any]], patience: Any) -> None:
         """Abort; the marks are dropped."""
 
 

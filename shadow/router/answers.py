@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect, NetworkTimeout
 from shadow.compare.kinds import QUERY, RECORD, RESULT, Call, Shape
 from shadow.ops.aggregate import AggregateOp
 from shadow.ops.base import Op
-from shadow_adapters.failures import OutcomeUnknown, StoreDown, StoreError
+from shadow_adapters.failures import OutcomeUnknown, OutOfTime, StoreDown, StoreError
 
 _RETRYABLE = {"errorLabels": ["RetryableWriteError"]}
 
@@ -20,6 +20,8 @@ def driver_exception(error: StoreError) -> Exception:
     """The exception that the driver raises where a store cannot be reached; the text names the store and the fix."""
     if isinstance(error, OutcomeUnknown):
         return NetworkTimeout(f"PostgreSQL did not say whether the write was applied ({error})", _RETRYABLE)
+    if isinstance(error, OutOfTime):
+        return NetworkTimeout(f"PostgreSQL has not answered in the time that the call was given ({error})", _RETRYABLE)
     if isinstance(error, StoreDown):
         return AutoReconnect(f"PostgreSQL cannot be reached; the call may be repeated ({error})", _RETRYABLE)
     return error

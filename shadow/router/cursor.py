@@ -8,10 +8,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from shadow.ops.aggregate import AggregateOp
+from shadow.ops.cursor import CursorRead
+from shadow.ops.patience import Patience
+from shadow.router.answers import driver_exception
+from shadow.router.waits import answering, latest, taken, timed
 from shadow_adapters.contract import Fence
+from shadow_adapters.failures import OutcomeUnknown, StoreDown
 from shadow_adapters.postgres.call import Neighbours, no_neighbours
 from shadow_adapters.postgres.engine import Engine
-from shadow_adapters.postgres.pool import Pool
+from shadow_adapters.postgres.pool import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +32,52 @@ class Opened:
 class NewCursor:
     """`shadow.ops.base.Cursor` over one connection of the pool, given back at the end."""
 
-    def __init__(self, stack: AsyncExitStack, cursor: Any, first: list[dict[str, Any]]) -> None:
+    def __init__(self, stack: AsyncExitStack, conn: Connection, cursor: Any, command: Mapping[str, Any]) -> None:
         self._stack = stack
+        self._conn = conn
         self._cursor = cursor
-        self._first: list[dict[str, Any]] | None = first
+        self._command = command
+        self._first: list[dict[str, Any]] | None = None
 
     @classmethod
     async def open(
         cls,
         pool: Pool,
         engine: Engine,
-        command: Mapping[str, Any],
+        op: CursorRead,
         fence: Fence | None,
         neighbours: Neighbours = no_neighbours,
     ) -> NewCursor:
         """Open and read the first batch. Raises `NotReadable`, `CommandFailure`, `StoreDown`."""
+        # What an aggregation computes waits for nothing, so that only its own look at the time can end it.
+        command = timed(op.patience, op.command()) if isinstance(op, AggregateOp) else op.command()
+        until = latest(op.patience, command)
         async with AsyncExitStack() as stack:
-            conn = await stack.enter_async_context(pool.connection())
-            cursor = await engine.open(conn, dict(command), fence, neighbours)
-            first = await cursor.batch()
-            opened = cls(stack.pop_all(), cursor, first)
+            conn = await taken(stack, pool, until)
+            with answering(conn, until):
+                cursor = await engine.open(conn, dict(command), fence, neighbours)
+                first = await cursor.batch()
+            opened = cls(stack.pop_all(), conn, cursor, command)
+            opened._first = first
             if not first:
                 await opened.close()
             return opened
 
-    async def batch(self) -> list[dict[str, Any]]:
-        """The next documents; an empty list at the end, where the connection goes back."""
+    async def batch(self, patience: Patience | None = None) -> list[dict[str, Any]]:
+        """The next documents; an empty list at the end, where the connection goes back.
+
+        Raises `CommandFailure`, and what the driver raises where PostgreSQL is lost or late.
+        """
         if self._first is not None:
             first, self._first = self._first, None
             return first
         if self._cursor is None:
             return []
-        documents: list[dict[str, Any]] = await self._cursor.batch()
+        try:
+            with answering(self._conn, latest(patience, self._command)):
+                documents: list[dict[str, Any]] = await self._cursor.batch()
+        except (StoreDown, OutcomeUnknown) as error:
+            raise driver_exception(error) from error
         if not documents:
             await self.close()
         return documents

@@ -20,6 +20,7 @@ from shadow.router.company import Company
 from shadow.router.cursor import NewCursor, Opened
 from shadow.router.lapsing import Guard
 from shadow.router.trial import trial
+from shadow.router.waits import latest, lent, timed
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.codec import decode
@@ -71,12 +72,16 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
     While legacy could serve it, a command that new does not serve is legacy's (`StoreDown`), counted by name.
     """
     one = op.record_id() if isinstance(op, ReadOp) else None
-    async with loop.pool.connection() as conn:
+    command = {} if one is not None else op.command()
+    if one is None and isinstance(op, ReadOp):
+        command = timed(op.patience, command)
+    until = latest(op.patience, command)
+    async with loop.pool.connection() if until is None else lent(loop.pool, until) as conn:
         if one is not None and isinstance(op, ReadOp):
             record = await entity.engine.find_record(conn, key_of(one.id), fence)
             answer: R = op.of_record(record)
             return answer
-        reply = await entity.engine.execute(conn, op.command(), fence=fence)
+        reply = await entity.engine.execute(conn, command, fence=fence)
     named = unsupported_in(reply)
     if named is not None:
         entity.count_unsupported(named)
@@ -252,7 +257,7 @@ async def _open_on_new(
 ) -> NewCursor:
     """A cursor on PostgreSQL; a command that new does not serve is legacy's as long as it can be, as in `on_new`."""
     try:
-        return await NewCursor.open(loop.pool, entity.engine, op.command(), fence, neighbours)
+        return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours)
     except CommandFailure as failure:
         if failure.unsupported is None or fence is None or fence.stale_after is None:
             raise

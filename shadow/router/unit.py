@@ -6,6 +6,7 @@ transaction of PostgreSQL on a connection of its own, whose outbox marks by itse
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,18 +15,21 @@ from pymongo.errors import AutoReconnect, InvalidOperation, NetworkTimeout, Oper
 
 from shadow.ops.base import Op, ReadOp, WriteOp
 from shadow.ops.cursor import CursorRead
+from shadow.ops.patience import Patience
+from shadow.ops.replies import driver_error
 from shadow.protocol.reads import write_fence
 from shadow.protocol.unit import MarkedUnit
 from shadow.protocol.view import View
 from shadow.protocol.writes import Fate
 from shadow.router.bind import named_keys, plan
-from shadow.router.cursor import Opened
+from shadow.router.cursor import NewCursor, Opened
 from shadow.router.lapsing import Guard
 from shadow.router.reading import Answered
+from shadow.router.waits import answering, latest, taken, timed
 from shadow.router.writing import FATES
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.contract import Fence, Key
-from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown
+from shadow_adapters.failures import CommandFailure, EpochMoved, OutcomeUnknown, OutOfTime
 from shadow_adapters.mongo.outcomes import outcome_of
 from shadow_adapters.postgres.call import Neighbour
 from shadow_adapters.postgres.errors import mapped
@@ -84,25 +88,28 @@ class TransactionUnit:
         if self._store is Store.LEGACY:
             self._guards[here.entity.name].read()
             return Opened(None, None)
+        command = op.command()
         with _in_drivers_words():
+            until = latest(op.patience, command)
             for each in (view, *(entered[1] for entered in others.values())):
-                conn = await self._connection(each)
+                conn = await self._connection(each, until)
             neighbours = {name: Neighbour(entered[0].entity.layout, None) for name, entered in others.items()}
-            return Opened(await here.entity.engine.open(conn, op.command(), None, neighbours.get), None)
+            cursor = await here.entity.engine.open(conn, command, None, neighbours.get)
+            return Opened(NewCursor(AsyncExitStack(), conn, cursor, command), None)
 
-    async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def commit(self, on_legacy: Callable[[], Awaitable[Any]], patience: Patience | None = None) -> None:
         """Commit on the unit's store, then settle and sync its marks."""
         if self._store is Store.NEW:
-            await self._commit_new()
+            await self._commit_new(patience)
         else:
             for guard in self._guards.values():
                 on_legacy = guard.writing(on_legacy)
             await self._marked.commit(on_legacy, _commit_fate)
 
-    async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def abort(self, on_legacy: Callable[[], Awaitable[Any]], patience: Patience | None = None) -> None:
         """Abort; what was marked was not changed."""
         if self._store is Store.NEW:
-            await self._end_new()
+            await self._abort_new(patience)
             return
         try:
             await on_legacy()
@@ -151,34 +158,42 @@ class TransactionUnit:
         return prepared.op
 
     async def _on_new(self, op: Op[R], view: View, fence: Fence | None) -> R:
+        command = timed(op.patience, op.command()) if isinstance(op, ReadOp) else op.command()
         with _in_drivers_words():
-            conn = await self._connection(view)
+            until = latest(op.patience, command)
+            conn = await self._connection(view, until)
             engine = self._entered[view.entity][0].entity.engine
-            return op.result(await engine.execute(conn, op.command(), fence=fence))
+            with answering(conn, until):
+                return op.result(await engine.execute(conn, command, fence=fence))
 
-    async def _connection(self, view: View) -> Connection:
+    async def _connection(self, view: View, until: float | None) -> Connection:
         """The transaction's connection, begun when it is first needed.
 
         From an entity's first operation to the end, PostgreSQL itself keeps its authority where it is (rule 4), so that
         reads inside the transaction need no fence of their own: an epoch may move meanwhile, the term cannot.
         """
         assert self._loop is not None
-        if self._conn is None:
-            self._conn = await self._stack.enter_async_context(self._loop.pool.connection())
-            await self._conn.execute("BEGIN")
+        conn = self._conn
+        if conn is None:
+            conn = self._conn = await taken(self._stack, self._loop.pool, until)
+            with answering(conn, until):
+                await conn.execute("BEGIN")
         fence = write_fence(view)
         if fence is not None and fence.entity not in self._kept:
-            if not await self._conn.fetchval("SELECT shadow.enter($1, $2)", fence.entity, fence.epoch):
+            with answering(conn, until):
+                entered = await conn.fetchval("SELECT shadow.enter($1, $2)", fence.entity, fence.epoch)
+            if not entered:
                 raise EpochMoved(fence.entity)
             self._kept.add(fence.entity)
-        return self._conn
+        return conn
 
-    async def _commit_new(self) -> None:
+    async def _commit_new(self, patience: Patience | None) -> None:
         if self._failed is not None:
             raise self._failed
         try:
             if self._conn is not None:
-                await _commit(self._conn)
+                with answering(self._conn, _latest_of_commit(patience)):
+                    await _commit(self._conn)
                 await self._give_back()
                 await self._follow()
         except PyMongoError as error:
@@ -194,6 +209,14 @@ class TransactionUnit:
             view = self._entered[name][0].handle.view()
             if view.follows and keys:
                 await self._loop.lane.follow(view, keys)
+
+    async def _abort_new(self, patience: Patience | None) -> None:
+        """Roll back; a connection whose server does not answer in time is dropped, which comes to the same."""
+        if self._conn is None or patience is None:
+            await self._end_new()
+            return
+        with answering(self._conn, asyncio.get_running_loop().time() + max(0.0, patience.left)):
+            await self._end_new()
 
     async def _end_new(self) -> None:
         """What was not committed is rolled back."""
@@ -219,9 +242,16 @@ def _in_drivers_words() -> Iterator[None]:
         known = mapped(error, writing=False)
         if known is None:
             raise
-        raise AutoReconnect(
-            f"PostgreSQL cannot be reached; the transaction may be repeated ({known})", _TRANSIENT
-        ) from error
+        lost = NetworkTimeout if isinstance(known, OutOfTime | OutcomeUnknown) else AutoReconnect
+        raise lost(f"PostgreSQL cannot be reached; the transaction may be repeated ({known})", _TRANSIENT) from error
+
+
+def _latest_of_commit(patience: Patience | None) -> float | None:
+    """As `latest`, in the driver's words."""
+    try:
+        return latest(patience, None)
+    except CommandFailure as failure:
+        raise driver_error(failure) from None
 
 
 async def _commit(conn: Connection) -> None:

@@ -80,7 +80,7 @@ class _Owned:
         self._cursor, self._conn = cursor, conn
         self.closed = False
 
-    async def batch(self) -> Any:
+    async def batch(self, patience: Any = None) -> Any:
         return await self._cursor.batch()
 
     async def close(self) -> None:

@@ -106,11 +106,11 @@ class FakeUnit:
     def __init__(self) -> None:
         self.ended: list[str] = []
 
-    async def commit(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def commit(self, on_legacy: Callable[[], Awaitable[Any]], patience: Any) -> None:
         self.ended.append("commit")
         await on_legacy()
 
-    async def abort(self, on_legacy: Callable[[], Awaitable[Any]]) -> None:
+    async def abort(self, on_legacy: Callable[[], Awaitable[Any]], patience: Any) -> None:
         self.ended.append("abort")
         await on_legacy()
 
