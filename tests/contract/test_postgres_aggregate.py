@@ -198,7 +198,7 @@ async def test_refused(sent: Document, code: int, unsupported: str | None, store
 
 async def test_options_that_change_nothing_pass(store: Store) -> None:
     await store.insert(*DOCUMENTS)
-    options = {"allowDiskUse": True, "comment": "x", "hint": "y", "maxTimeMS": 1000, "let": {}}
+    options = {"allowDiskUse": True, "comment": "x", "hint": "_id_", "maxTimeMS": 1000, "let": {}}
     reply = await store.run({**command([BY_ID], **options), "cursor": {"batchSize": 1}})
     assert [found["_id"] for found in reply["cursor"]["firstBatch"]] == ["a", "b", "c", "d", "e"]
 

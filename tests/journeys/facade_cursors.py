@@ -102,6 +102,10 @@ WHOLE: dict[str, Call] = {
     "skip beyond": lambda c: _all(_sorted(c).skip(100)),
     "hint": lambda c: _all(_sorted(c, {"a": 2}).hint([("_id", 1)])),
     "hint by name": lambda c: _all(_sorted(c, {"a": 2}).hint("_id_")),
+    "hint none": lambda c: _all(_sorted(c).hint("no_such")),
+    "min": lambda c: _all(_sorted(c).hint([("_id", 1)]).min([("_id", 2)])),
+    "max": lambda c: _all(_sorted(c).hint([("_id", 1)]).max([("_id", 2)])),
+    "min none": lambda c: _all(_sorted(c).hint([("_id", 1)]).min([("a", 2)])),
     "hint bad": lambda c: _steps(c.find(), lambda k: k.hint(5)),
     "comment": lambda c: _all(_sorted(c).comment("why")),
     "max_time_ms": lambda c: _all(_sorted(c).max_time_ms(10_000)),
@@ -167,8 +171,6 @@ WHOLE: dict[str, Call] = {
 
 LEGACYS: dict[str, Call] = {
     "where": lambda c: _all(_sorted(c).where(Code("this.a > 1"))),
-    "min": lambda c: _all(_sorted(c).hint([("_id", 1)]).min([("_id", 2)])),
-    "max": lambda c: _all(_sorted(c).hint([("_id", 1)]).max([("_id", 2)])),
     "show_record_id": lambda c: _counted(_sorted(c, show_record_id=True)),
     "return_key": lambda c: _counted(_sorted(c, return_key=True)),
     "tailable": lambda c: _iterate(c.find({}, cursor_type=CursorType.TAILABLE)),
