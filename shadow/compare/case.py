@@ -20,6 +20,7 @@ from shadow.compare.difference import Difference
 from shadow.compare.kinds import RECORD, Call, Shape
 from shadow.compare.standins import CannotHide, StandIns
 from shadow_adapters.bson.codec import CODEC, decode, encode
+from shadow_adapters.bson.match.text import uses_text
 
 COLLECTION = "case"
 """What the collection is called in a case's command."""
@@ -108,8 +109,8 @@ def made(
     revealed: bool,
 ) -> Case | None:
     """The case of a difference; None where none can be made of it, or where stand-ins would not show it."""
-    if "find" not in command or not (legacy or new):
-        return None
+    if "find" not in command or not (legacy or new) or uses_text(command.get("filter") or {}):
+        return None  # a search is nothing without the collection's own index
     query = decode(encode({COLLECTION: {name: command[name] for name in _KEPT if name in command}}))[COLLECTION]
     looking = {name: command[name] for name in _LOOKING_INSIDE if name in command}
     if revealed:

@@ -293,6 +293,19 @@ async def test_a_search_under_a_collation_is_refused(articles: Store) -> None:
     assert (await articles.run(command))["unsupported"] == "collation with $text"
 
 
+async def test_a_search_with_a_hint_is_refused(articles: Store) -> None:
+    statement = {"q": text("coffee"), "u": {"$set": {"a": 1}}, "hint": "t"}
+    for command in (
+        {"find": ENTITY, "filter": text("coffee"), "hint": "t"},
+        {"count": ENTITY, "query": text("coffee"), "hint": "_id_"},
+        {**aggregate({"$match": text("coffee")}), "hint": {"_id": 1}},
+        {"update": ENTITY, "updates": [statement]},
+    ):
+        reply = await articles.run(command)
+        error = reply if not reply["ok"] else reply["writeErrors"][0]
+        assert (error["code"], error["errmsg"]) == (2, "text and hint not allowed in same query"), command
+
+
 async def test_a_score_without_a_search_is_refused(articles: Store) -> None:
     for options in ({"sort": {"s": SCORE}}, {"projection": {"s": SCORE}}):
         reply = await articles.run({"find": ENTITY, "filter": {}, **options})

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
 
-from shadow_adapters.bson.match.text import uses_text
 from shadow_adapters.contract import Fence, Key, Record
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Neighbours, no_neighbours, read_gate
@@ -22,6 +21,7 @@ from shadow_adapters.postgres.commands.distinct import distinct
 from shadow_adapters.postgres.commands.drop import drop
 from shadow_adapters.postgres.commands.drop_indexes import drop_indexes, list_indexes
 from shadow_adapters.postgres.commands.explain import explain
+from shadow_adapters.postgres.commands.fields import searches
 from shadow_adapters.postgres.commands.find import FindCursor, find
 from shadow_adapters.postgres.commands.find_and_modify import find_and_modify
 from shadow_adapters.postgres.commands.hints import obeyed
@@ -173,25 +173,11 @@ class Engine:
         command: Mapping[str, Any],
         limit: TimeLimit | None,
     ) -> Call:
-        if self.layout.text_index is None and _searches(command):
+        if self.layout.text_index is None and searches(command):
             self.layout.forget()  # another process may have made the index without which there is no answer
         await self.layout.prepare(conn)
         moment = now if now is not None else DatetimeMS(int(time.time() * 1000))
         return Call(conn, self.layout, self.collection, fence, moment, neighbours, limit)
-
-
-def _searches(command: Mapping[str, Any]) -> bool:
-    """Whether a command, which need not be well formed, has a ``$text``."""
-    inner = command.get("explain", command)
-    if not isinstance(inner, Mapping):
-        return False
-    holders: list[Any] = [inner]
-    for name in ("updates", "deletes", "pipeline"):
-        if isinstance(among := inner.get(name), list | tuple):
-            holders += among[:1] if name == "pipeline" else among
-    names = ("filter", "query", "q", "$match")
-    filters = [holder.get(name) for holder in holders if isinstance(holder, Mapping) for name in names]
-    return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)
 
 
 def _held(limit: TimeLimit | None, name: str, conn: Connection) -> AbstractAsyncContextManager[None]:

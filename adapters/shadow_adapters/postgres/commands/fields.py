@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shadow_adapters.bson.collation import Collation, compile_collation
 from shadow_adapters.bson.expression import evaluate_let
+from shadow_adapters.bson.match.text import uses_text
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 
@@ -79,3 +80,17 @@ def document(command: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise CommandFailure(14, f"Expected field {name} to be of type object")
     return value
+
+
+def searches(command: Mapping[str, Any]) -> bool:
+    """Whether a command, which need not be well formed, has a ``$text``."""
+    inner = command.get("explain", command)
+    if not isinstance(inner, Mapping):
+        return False
+    holders: list[Any] = [inner]
+    for name in ("updates", "deletes", "pipeline"):
+        if isinstance(among := inner.get(name), list | tuple):
+            holders += among[:1] if name == "pipeline" else among
+    names = ("filter", "query", "q", "$match")
+    filters = [holder.get(name) for holder in holders if isinstance(holder, Mapping) for name in names]
+    return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)

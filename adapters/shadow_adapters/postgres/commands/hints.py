@@ -8,6 +8,7 @@ from typing import Any, Final
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.create_indexes import learn
+from shadow_adapters.postgres.commands.fields import searches
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
 from shadow_adapters.postgres.layouts.terms import Index
 
@@ -38,7 +39,7 @@ async def obeyed_by(call: Call, command: Mapping[str, Any], filter: str) -> Mapp
     more than advice there. ``filter``: the field that holds what is looked for.
 
     Raises (MongoDB 8.0, ``QueryPlanner::plan``):
-        CommandFailure: 2 for an index that does not exist, 9 for what is no hint.
+        CommandFailure: 2 for an index that does not exist and where ``$text`` is looked for, 9 for what is no hint.
         NotReadable: this store does not know the index, and the authority may.
     """
     hint = command.get("hint")
@@ -46,6 +47,8 @@ async def obeyed_by(call: Call, command: Mapping[str, Any], filter: str) -> Mapp
         return command
     if not isinstance(hint, str | Mapping):
         raise CommandFailure(9, "Hint must be a string or an object")
+    if searches({filter: command.get(filter)}):
+        raise CommandFailure(2, "text and hint not allowed in same query")
     layout = call.layout
     if not isinstance(layout, DocumentsLayout) or (isinstance(hint, Mapping) and "$natural" in hint):
         return command
