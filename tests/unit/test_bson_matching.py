@@ -125,6 +125,8 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("reference", {"a.$id": 1}, [DBRef("c", 1), {"$ref": "c", "$id": 1}], [DBRef("c", 2)]),
     ("reference-with-more", {"a": {"$ref": "c", "$id": 1, "x": 2}}, [DBRef("c", 1, x=2)], [DBRef("c", 1)]),
     ("reference-in-elem", {"a": {"$elemMatch": {"$id": 1}}}, [[DBRef("c", 1)]], [[DBRef("c", 2)]]),
+    ("sample-all", {"$sampleRate": 1}, [2, ...], []),
+    ("sample-none", {"$or": [{"$sampleRate": 0.0}, {"a": 1}]}, [1], [2, ...]),
     ("empty-object", {"a": {}}, [{}], [{"x": 1}, ...]),
 ]
 
@@ -184,6 +186,10 @@ REFUSED = [
     ("41-position", {"a": {"$bitsAnyClear": [-1]}}, 2, None),
     ("41-far", {"a": {"$bitsAnyClear": [1 << 31]}}, 2, None),
     ("41-text", {"a": {"$bitsAllClear": ["1"]}}, 2, None),
+    ("sample-type", {"$sampleRate": "1"}, 14, None),
+    ("sample-range", {"$sampleRate": 1.5}, 2, None),
+    ("sample-nan", {"$sampleRate": NAN}, 2, None),
+    ("sample-field", {"a": {"$sampleRate": 1}}, 2, "$sampleRate"),
     ("where", {"$where": "1"}, 2, "$where"),
 ]
 
@@ -193,6 +199,11 @@ def test_refused(filter: Any, code: int, unsupported: str | None) -> None:
     with pytest.raises(CommandFailure) as caught:
         compile_filter(filter)
     assert (caught.value.code, caught.value.unsupported) == (code, unsupported)
+
+
+def test_a_rate_is_the_share_that_is_taken() -> None:
+    matches = compile_filter({"$sampleRate": 0.25}).matches
+    assert 4_000 < sum(matches({}) for _ in range(20_000)) < 6_000
 
 
 def test_unknown_operators_are_named_as_mongodb_names_them() -> None:

@@ -84,6 +84,16 @@ def test_lookup_by_a_pipeline() -> None:
     assert _joined({"_id": 1}, pipeline=[]) == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_chance_decides_once() -> None:
+    sources = Collections({"items": [{"_id": n} for n in range(2_000)]})
+    stage = {
+        "$lookup": {"from": "items", "pipeline": [{"$match": {"_id": {"$gte": 0}, "$sampleRate": 0.5}}], "as": "i"}
+    }
+    found = run([stage], [{"_id": 1}], sources=sources)
+    assert sources.asked == [{"$and": [{"_id": {"$gte": 0}}]}]
+    assert 800 < len(found[0]["i"]) < 1_200
+
+
 def test_an_equality_with_a_variable_is_asked_for() -> None:
     sources = _sources()
     match = {"$match": {"n": {"$gt": 0}, "$expr": {"$and": [{"$eq": ["$sku", "$$k"]}, {"$lt": ["$n", 6]}]}}}

@@ -24,7 +24,6 @@ _NOT_SERVED: Final = frozenset(
         "$createObjectId",
         "$encStrContains",
         "$function",
-        "$sampleRate",
         "$searchMeta",
         "$toArray",
         "$toHashedIndexKey",

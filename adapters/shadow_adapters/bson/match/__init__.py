@@ -8,7 +8,7 @@ from typing import Any, Final
 from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.limits import check_depth
 from shadow_adapters.bson.match.clauses import clauses, operators_of
-from shadow_adapters.bson.match.expr import uses_expression
+from shadow_adapters.bson.match.expr import repeatable, uses_expression
 from shadow_adapters.bson.match.identity import equality_id
 from shadow_adapters.bson.match.parser import Parser, is_condition
 from shadow_adapters.bson.match.position import Position, filter_position
@@ -23,6 +23,7 @@ __all__ = [
     "equality_id",
     "is_condition",
     "operators_of",
+    "repeatable",
     "uses_expression",
 ]
 

@@ -16,9 +16,18 @@ _BRANCHES: Final = ("$and", "$or", "$nor")
 
 def uses_expression(filter: Mapping[str, Any]) -> bool:
     """Whether a filter that has been compiled has a ``$expr``."""
-    if "$expr" in filter:
+    return _uses(filter, ("$expr",))
+
+
+def repeatable(filter: Mapping[str, Any]) -> bool:
+    """Whether a filter that has been compiled lets the same through each time: no variable and no chance decides."""
+    return not _uses(filter, ("$expr", "$sampleRate"))
+
+
+def _uses(filter: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    if any(name in filter for name in names):
         return True
-    return any(uses_expression(branch) for name in _BRANCHES for branch in filter.get(name, ()))
+    return any(_uses(branch, names) for name in _BRANCHES for branch in filter.get(name, ()))
 
 
 def expression_holds(spec: Any, variables: Mapping[str, Any], collation: Collation) -> DocumentPredicate:

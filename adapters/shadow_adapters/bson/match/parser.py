@@ -18,6 +18,7 @@ from shadow_adapters.bson.match.logical import all_filters, any_filter, negation
 from shadow_adapters.bson.match.modulo import modulo
 from shadow_adapters.bson.match.refused import refuse
 from shadow_adapters.bson.match.regex import from_options, from_regex
+from shadow_adapters.bson.match.sampling import sampled
 from shadow_adapters.bson.match.schema import compile_schema
 from shadow_adapters.bson.match.test import All, DocumentPredicate, Test, every
 from shadow_adapters.bson.paths import REFERENCE_FIELDS, SCALARS
@@ -55,6 +56,7 @@ FILTER_OPERATORS: Final[dict[str, FilterOperator]] = {
     "$or": any_filter,
     "$nor": no_filter,
     "$expr": lambda _, argument, parser: expression_holds(argument, parser.variables, parser.collation),
+    "$sampleRate": lambda _, argument, _parser: sampled(argument),
     "$jsonSchema": lambda _, argument, _parser: compile_schema(argument),
     "$comment": lambda _, _argument, _parser: lambda _document: True,
 }

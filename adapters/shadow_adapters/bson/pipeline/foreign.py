@@ -16,7 +16,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from shadow_adapters.bson.expression import Expression, compile_expression
-from shadow_adapters.bson.match import clauses, uses_expression
+from shadow_adapters.bson.match import clauses, repeatable
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Reading
 from shadow_adapters.bson.pipeline.leading import leading
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -54,7 +54,7 @@ class Foreign:
         pipeline = scope.pipeline(stages, stage, names=names, collection=collection is not None)
         here = () if collection is None else (Reading(stage, collection),)
         asked = list(clauses(leading(stages).filter))
-        known = [{name: value} for name, value in asked if not uses_expression({name: value})]
+        known = [{name: value} for name, value in asked if repeatable({name: value})]
         inner = tuple(scope.names.union(names))
         equal = tuple(pair for name, value in asked if name == "$expr" for pair in _equalities(value, inner))
         return cls(collection, pipeline, (*here, *pipeline.reads), {"$and": known} if known else {}, equal)
