@@ -7,6 +7,7 @@ and Unicode's ``PropList.txt`` and ``CaseFolding.txt`` (simple folding).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 from unicodedata import normalize
 
@@ -88,9 +89,9 @@ _TURKISH: Final = _Folded({0x49: "ı", 0x130: "i"})
 _BARE: Final = _Bare()
 
 
-def words(text: str, *, english: bool) -> list[str]:
+def words(text: str, *, english: bool) -> Iterator[str]:
     """The words of a text; an apostrophe parts them in every language but English."""
-    return (_ENGLISH_WORDS if english else _WORDS).findall(text)
+    return (found[0] for found in (_ENGLISH_WORDS if english else _WORDS).finditer(text))
 
 
 def folded(text: str, *, turkish: bool) -> str:

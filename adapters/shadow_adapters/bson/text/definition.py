@@ -116,14 +116,15 @@ class Definition:
         """
         found: dict[str, float] = {}
         for text in self.texts(document):
-            terms = list(text.language.terms(text.text))
+            total = 0
             counts: dict[str, int] = {}
-            for term in terms:
+            for term in text.language.terms(text.text):
+                total += 1
                 if wanted is None or term in wanted:
                     counts[term] = counts.get(term, 0) + 1
             for term, count in counts.items():
                 frequency = sum(0.5**nth for nth in range(min(count, 64)))  # what follows is lost in a double
-                share = 0.5 * count / len(terms) + 0.5
+                share = 0.5 * count / total + 0.5
                 boost = _BOOST if _is_all(term, text.text) else 1.0
                 found[term] = found.get(term, 0.0) + text.weight * frequency * share * boost
         return found

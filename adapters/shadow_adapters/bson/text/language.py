@@ -62,13 +62,11 @@ class Language:
             case_sensitive: whether they keep their capitals.
             diacritic_sensitive: whether they keep their marks.
         """
-        stopped = frozenset() if stop_words else STOP_WORDS[self.name]
+        how = self.name, stop_words, case_sensitive, diacritic_sensitive
         for word in words(text, english=self.name == "english"):
-            small = self.folded(word)
-            if small in stopped:
-                continue
-            term = _stem(self.name, word if case_sensitive else small)
-            yield term if diacritic_sensitive else bare(term)
+            term = _term(word, *how)
+            if term is not None:
+                yield term
 
     def folded(self, text: str) -> str:
         """The text in the language's lower case."""
@@ -93,8 +91,12 @@ def language(name: str, *, code: int, mistake: str) -> Language:
 
 
 @lru_cache(_REMEMBERED)
-def _stem(name: str, word: str) -> str:
-    if name not in _STEMMERS:
-        return word
-    stem: str = _STEMMERS[name]().stemWord(word)  # one of its own: a stemmer holds the word that it is at
-    return stem
+def _term(word: str, name: str, stop_words: bool, case_sensitive: bool, diacritic_sensitive: bool) -> str | None:
+    """The term that a word makes; None for a stop word."""
+    small = folded(word, turkish=name == "turkish")
+    if not stop_words and small in STOP_WORDS[name]:
+        return None
+    term = word if case_sensitive else small
+    if name in _STEMMERS:
+        term = _STEMMERS[name]().stemWord(term)  # one of its own: a stemmer holds the word that it is at
+    return term if diacritic_sensitive else bare(term)
