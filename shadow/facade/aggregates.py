@@ -104,6 +104,6 @@ class Delivered:
         return NEW_CURSOR_ID if open_on_new else self._id
 
     @property
-    def waiting(self) -> Delivery | None:
+    def _waiting(self) -> Delivery | None:
         """The delivery, if it is asked for the next batch."""
         return None if len(self._data) or self._killed else self._delivery

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
+from shadow.facade.contract import Binding
 from shadow.facade.forward import pass_on, session_in
 from shadow.ops.pipelines import collections_read
 
@@ -74,9 +75,16 @@ def reach_of_bulk(models: Iterable[Any]) -> Reach:
     return Reach("bulk_write", (), tuple((name.partition(".")[0], name.partition(".")[2]) for name in namespaces))
 
 
-def reach_of_watch(database: str, collections: Iterable[str]) -> Reach:
-    """What a change stream of a whole database reaches: all of its collections."""
-    return Reach("watch", tuple((database, collection) for collection in collections))
+async def reach_of_watch(binding: Binding, databases: Iterable[str]) -> Reach:
+    """What a change stream of whole databases reaches: all of their collections, those that only new has among them.
+
+    Raises pymongo's errors.
+    """
+    places: dict[Place, None] = {}
+    for database in databases:
+        names = [*await binding.collections(database), *await binding.led_by_new(database)]
+        places |= dict.fromkeys((database, name) for name in names)
+    return Reach("watch", tuple(places))
 
 
 def reach_of_aggregate(database: str, pipeline: Any) -> Reach:

@@ -102,8 +102,8 @@ class AsyncIOMotorDatabase(DriverDatabase[Any]):
         return AsyncIOMotorChangeStream(target, **stream._kwargs)
 
     async def _shadow_watch(self, legacy: Any) -> bool:
-        names = await self._client._shadow_binding.collections(self.name)
-        await pass_through(self._client, reach_of_watch(self.name, names), legacy, None)
+        reach = await reach_of_watch(self._client._shadow_binding, [self.name])
+        await pass_through(self._client, reach, legacy, None)
         return True
 
     @like(DriverDatabase.validate_collection)

@@ -63,7 +63,7 @@ class AsyncCommandCursor(Delivered, DriverCommandCursor[D]):
     """`pymongo.asynchronous.command_cursor.AsyncCommandCursor` of an aggregation over a router."""
 
     async def _refresh(self) -> int:
-        delivery = self.waiting
+        delivery = self._waiting
         return await super()._refresh() if delivery is None else await delivery.more(super()._refresh)
 
     async def close(self) -> None:

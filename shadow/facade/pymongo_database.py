@@ -94,7 +94,7 @@ class AsyncDatabase(DriverDatabase[D]):
     @like(DriverDatabase.watch)
     async def watch(self, *args: Any, **kwargs: Any) -> Any:
         legacy = partial(super().watch, *args, **kwargs)
-        reach = reach_of_watch(self._name, await self._client._shadow_binding.collections(self._name))
+        reach = await reach_of_watch(self._client._shadow_binding, [self._name])
         return await pass_through(self._client, reach, legacy, session_in(args, kwargs))
 
     @like(DriverDatabase.drop_collection)

@@ -68,7 +68,7 @@ class CommandCursor(Delivered, DriverCommandCursor[D]):
     """`pymongo.command_cursor.CommandCursor` of an aggregation over a router."""
 
     def _refresh(self) -> int:
-        delivery, refresh = self.waiting, super()._refresh
+        delivery, refresh = self._waiting, super()._refresh
         return refresh() if delivery is None else at_once(delivery.more(as_awaited(refresh)))
 
     def close(self) -> None:

@@ -107,7 +107,7 @@ class Database(DriverDatabase[D]):
     @like(DriverDatabase.watch)
     def watch(self, *args: Any, **kwargs: Any) -> Any:
         legacy = partial(_posted(super().watch), *args, **kwargs)
-        reach = reach_of_watch(self._name, portal().run(self._client._shadow_binding.collections(self._name)))
+        reach = portal().run(reach_of_watch(self._client._shadow_binding, [self._name]))
         return at_once(pass_through(self._client, reach, legacy, session_in(args, kwargs)))
 
     @like(DriverDatabase.drop_collection)

@@ -130,6 +130,9 @@ class FakeBinding:
     def below(self, database: str, collection: str) -> bool:
         return collection == "leads"
 
+    def databases(self) -> set[str]:
+        return set()
+
     async def led_by_new(self, database: str) -> dict[str, bool]:
         return self.led
 

@@ -7,14 +7,16 @@ import inspect
 import pymongo
 import pymongo.client_session
 import pymongo.collection
+import pymongo.command_cursor
 import pymongo.cursor
 import pymongo.database
 import pytest
 from motor import motor_asyncio
-from pymongo.asynchronous import client_session, collection, cursor, database, mongo_client
+from pymongo.asynchronous import client_session, collection, command_cursor, cursor, database, mongo_client
 
 import shadow.motor
 import shadow.pymongo
+from shadow.facade import motor_cursor, pymongo_cursor, sync_cursor
 from shadow.facade.methods import RoutedMethods
 
 ROUTED = [name for name in vars(RoutedMethods) if not name.startswith("_")]
@@ -40,6 +42,11 @@ CLASSES = [
     (shadow.motor.AsyncIOMotorClient, motor_asyncio.AsyncIOMotorClient),
     (shadow.motor.AsyncIOMotorDatabase, motor_asyncio.AsyncIOMotorDatabase),
     (shadow.motor.AsyncIOMotorCursor, motor_asyncio.AsyncIOMotorCursor),
+    (pymongo_cursor.AsyncCommandCursor, command_cursor.AsyncCommandCursor),
+    (sync_cursor.CommandCursor, pymongo.command_cursor.CommandCursor),
+    (motor_cursor.CommandCursor, pymongo.command_cursor.CommandCursor),
+    (motor_cursor.AsyncIOMotorLatentCommandCursor, motor_asyncio.AsyncIOMotorLatentCommandCursor),
+    (motor_cursor.AsyncIOMotorRawBatchCursor, motor_cursor.DriverRawBatchCursor),
     (shadow.motor.AsyncIOMotorGridFSBucket, motor_asyncio.AsyncIOMotorGridFSBucket),
     (shadow.motor.AsyncIOMotorChangeStream, motor_asyncio.AsyncIOMotorChangeStream),
     (shadow.motor.AsyncIOMotorClientSession, motor_asyncio.AsyncIOMotorClientSession),

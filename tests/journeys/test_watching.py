@@ -1,0 +1,78 @@
+"""Change streams where a watched collection lives in PostgreSQL alone: refused by name, at every level."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient as PlainClient
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from shadow.motor import AsyncIOMotorClient
+from shadow.pymongo import AsyncMongoClient, MongoClient
+from tests.journeys.runtime_support import ENTITY, Site, running, until
+
+
+@pytest.fixture
+async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str) -> Site:
+    made = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn)
+    await made.prepare()
+    await made.settled_in("new")
+    return made
+
+
+async def served(client: Any, site: Site) -> None:
+    async def once() -> bool:
+        try:
+            await client[site.database][ENTITY].insert_one({})
+        except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
+            return False
+        return True
+
+    await until(once, "the first answer")
+
+
+@pytest.mark.parametrize("level", ["collection", "database", "client"])
+@pytest.mark.parametrize("client", [AsyncIOMotorClient, AsyncMongoClient])
+async def test_a_stream_of_what_lives_in_new_is_refused(site: Site, client: Any, level: str) -> None:
+    async with running(site):
+        made = client(site.mongo)
+        await served(made, site)
+        async with PlainClient[Any](site.mongo) as bare:
+            assert ENTITY not in await bare[site.database].list_collection_names()
+        levels = {"client": made, "database": made[site.database], "collection": made[site.database][ENTITY]}
+
+        async def watched() -> Any:
+            stream = levels[level].watch()
+            stream = await stream if hasattr(stream, "__await__") else stream
+            async with stream:
+                return await stream.next()
+
+        with pytest.raises(OperationFailure, match="watch is not served by PostgreSQL") as raised:
+            await asyncio.wait_for(watched(), 20)
+        assert raised.value.code == 115
+        closing = made.close()
+        if closing is not None:
+            await closing
+
+
+@pytest.mark.parametrize("level", ["collection", "database", "client"])
+async def test_a_synchronous_stream_of_what_lives_in_new_is_refused(site: Site, level: str) -> None:
+    async with running(site), AsyncMongoClient[Any](site.mongo) as other:
+        await served(other, site)
+        with MongoClient[Any](site.mongo) as made:
+            levels: dict[str, Any] = {
+                "client": made,
+                "database": made[site.database],
+                "collection": made[site.database][ENTITY],
+            }
+
+            def watched() -> Any:
+                with levels[level].watch() as stream:
+                    return stream.next()
+
+            with pytest.raises(OperationFailure, match="watch is not served by PostgreSQL") as raised:
+                await asyncio.wait_for(asyncio.to_thread(watched), 20)
+            assert raised.value.code == 115
