@@ -10,6 +10,8 @@ import pytest
 
 from shadow_adapters.bson.match.text import TextMatch
 from shadow_adapters.bson.text import Definition, completed
+from shadow_adapters.contract import Fence
+from shadow_adapters.failures import NotReadable
 from shadow_adapters.postgres.engine import Engine
 from tests.contract.postgres_stores import ENTITY, NAMESPACE, Store, new_layout, open_store
 
@@ -333,6 +335,22 @@ async def test_a_process_that_did_not_know_the_index_searches(articles: Store) -
     assert len((await late.execute(articles.conn, find))["cursor"]["firstBatch"]) == 3
     await articles.run({"dropIndexes": ENTITY, "index": "t"}, index(author="text"))
     assert (await late.execute(articles.conn, find))["cursor"]["firstBatch"] == []
+
+
+async def test_while_legacy_leads_it_is_asked_where_the_index_is_not_yet_here(store: Store) -> None:
+    fence = Fence(ENTITY, 1, 5.0)
+    for command in ({"find": ENTITY, "filter": text("x")}, aggregate({"$match": text("x")})):
+        with pytest.raises(NotReadable):
+            await store.run(command, fence=fence)
+    assert (await store.run({"find": ENTITY, "filter": text("x")}))["unsupported"] == "$text"
+
+
+async def test_on_a_real_table_a_search_is_refused(postgres_dsn: str) -> None:
+    async with open_store(postgres_dsn, "table") as table:
+        for fence in (None, Fence(ENTITY, 1, 5.0)):
+            reply = await table.run({"find": ENTITY, "filter": text("x")}, fence=fence)
+            assert (reply["code"], reply["unsupported"]) == (27, "$text")
+        assert (await table.run(index(level="text")))["unsupported"] == "index text"
 
 
 async def test_a_search_reads_what_the_entries_name(store: Store) -> None:

@@ -22,12 +22,13 @@ from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
 from shadow_adapters.bson.match.text import TextMatch, check_prefix, split_text, uses_text
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.contract import Key
-from shadow_adapters.failures import CommandFailure
+from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.collated import without_texts
 from shadow_adapters.postgres.compiler.resolver import Args, Condition, FieldOrder
 from shadow_adapters.postgres.compiler.where import where
 from shadow_adapters.postgres.errors import ERRORS
+from shadow_adapters.postgres.layouts.documents import DocumentsLayout
 from shadow_adapters.postgres.layouts.terms import TextIndex
 from shadow_adapters.postgres.statements import Found, found, select, select_one_sql, select_ordered_sql, select_sql
 
@@ -143,9 +144,15 @@ def _searching(
 
 
 def text_index(call: Call) -> TextIndex:
-    """The index by which ``$text`` searches. Raises `CommandFailure` 27 where there is none."""
-    index = call.layout.text_index
+    """The index by which ``$text`` searches.
+
+    Raises `CommandFailure` 27 where there is none, `NotReadable` where the authority may have one that is not yet here.
+    """
+    layout = call.layout
+    index = layout.text_index
     if index is None:
+        if isinstance(layout, DocumentsLayout) and call.fence is not None and call.fence.stale_after is not None:
+            raise NotReadable(layout.entity)
         raise CommandFailure(27, "text index required for $text query", unsupported="$text")
     return index
 
