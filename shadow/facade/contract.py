@@ -23,9 +23,10 @@ class Opened(Protocol):
         """New's cursor; None where legacy answers, through the driver's own cursor."""
 
     @property
-    def observe(self) -> Callable[[Sequence[Any], bool], object] | None:
+    def observe(self) -> Callable[[Sequence[Any] | None, bool], object] | None:
         """Takes what was delivered, in the wire's form, once: at the end, or (False) of a cursor that was given up or
-        is longer than is worth keeping. None where nothing is compared."""
+        is longer than is worth keeping; None of one whose documents have no such form. None where nothing is
+        compared."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:

@@ -59,7 +59,7 @@ class Delivery:
         if self._new is not None:
             await self.more(_no_refresh)
             return
-        self._keep(self._op.observed(list(self._core._data)))
+        self._keep_legacys()
         if self._core._killed:
             await self._end(complete=True)
 
@@ -74,7 +74,7 @@ class Delivery:
         try:
             if self._new is None:
                 await refresh()
-                self._keep(self._op.observed(list(self._core._data)) if self._observe is not None else ())
+                self._keep_legacys()
             else:
                 await self._from_new(self._new)
         finally:
@@ -115,6 +115,18 @@ class Delivery:
             self._ready += batch
         documents, self._ready = self._ready[:wanted], self._ready[wanted:]
         return documents
+
+    def _keep_legacys(self) -> None:
+        """Keep what legacy has put into the driver's buffer."""
+        if self._observe is None:
+            return
+        try:
+            documents = self._op.observed(list(self._core._data))
+        except Exception:  # types of the caller's own may have no way back to BSON
+            self._observe(None, False)
+            self._observe = None
+        else:
+            self._keep(documents)
 
     def _keep(self, documents: Sequence[Any]) -> None:
         if self._observe is not None:

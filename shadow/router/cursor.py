@@ -25,7 +25,7 @@ class Opened:
     """The store that a cursor was opened on: new's cursor, or None where the driver's own answers."""
 
     cursor: Any
-    observe: Callable[[Sequence[Any], bool], None] | None
+    observe: Callable[[Sequence[Any] | None, bool], None] | None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
 

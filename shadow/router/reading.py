@@ -276,7 +276,9 @@ def _observer(
         return None
 
     def observe(documents: Any, complete: bool) -> None:
-        if complete:
+        if documents is None:
+            here.comparer.unobservable()
+        elif complete:
             _submit(here, loop, op, view, place.key, store, list(documents), call)
 
     return observe

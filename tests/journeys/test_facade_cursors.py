@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 
+from tests.journeys.facade_calls import SEED
 from tests.journeys.facade_cursors import LEGACYS, WHOLE
 from tests.journeys.facade_support import LegacyRouter, QuietRouter
 from tests.journeys.facade_worlds import CLIENTS, Pair, both, pair_on_new
+from tests.journeys.runtime_support import until
 
 ROUTERS = {"legacy": LegacyRouter, "quiet": QuietRouter}
 
@@ -43,6 +47,50 @@ async def test_a_whole_cursor_is_the_drivers_on_new(on_new: Pair) -> None:
     await on_new.seed()
     assert await differences(on_new, WHOLE) == {}
     assert set(await differences(on_new, LEGACYS)) == set(LEGACYS)
+
+
+class Unencodable:
+    """What a caller's own decoder makes of a number, and nothing makes a number of again."""
+
+
+class Decoder(TypeDecoder):
+    bson_type = int
+
+    def transform_bson(self, value: Any) -> Any:
+        return Unencodable()
+
+
+class ObservingRouter(LegacyRouter):
+    """Compares what a cursor delivers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observed: list[Any] = []
+
+    async def open(self, op: Any) -> Any:
+        return SimpleNamespace(cursor=None, observe=lambda *told: self.observed.append(told), loop=None)
+
+
+@pytest.mark.parametrize("shape", CLIENTS)
+async def test_documents_without_a_way_back_are_delivered_and_not_compared(shape: str, mongo_uri: str) -> None:
+    pair = Pair(shape, mongo_uri, ObservingRouter())
+    await pair.seed()
+    options = CodecOptions[Any](type_registry=TypeRegistry([Decoder()]))
+    found = await pair.facade.with_options(codec_options=options).find({}, batch_size=2).to_list(None)
+    assert len(found) == len(SEED) and isinstance(found[0]["a"], Unencodable)
+    found = await (await _cursor_of(pair.facade.with_options(codec_options=options).aggregate([]))).to_list(None)
+    assert len(found) == len(SEED) and isinstance(found[0]["a"], Unencodable)
+
+    async def told() -> bool:  # not waited for where the loop is another thread's
+        return pair.router.observed == [(None, False)] * 2
+
+    await until(told, "what was delivered")
+    await pair.close()
+
+
+async def _cursor_of(made: Any) -> Any:
+    """PyMongo's ``aggregate`` is awaited for its cursor, Motor's is one."""
+    return await made if hasattr(made, "__await__") else made
 
 
 @pytest.mark.parametrize("shape", CLIENTS)
