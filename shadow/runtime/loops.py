@@ -211,7 +211,7 @@ class Loop:
 
     async def close(self) -> None:
         """End Shadow in this loop. What is queued stays marked."""
-        for each in self.entities.values():
+        for each in list(self.entities.values()):
             await each.comparer.close()
             each.entity.account.publish()
         for chore in self._repairs:
@@ -227,7 +227,8 @@ class Loop:
         try:
             while True:
                 await asyncio.sleep(_FLUSH)
-                for each in self.entities.values():
+                # Others appear meanwhile: an iteration of the dict itself would end the watch, and Shadow in this loop
+                for each in list(self.entities.values()):
                     try:
                         await self._flush(each)
                     except Exception:  # counted by the sampler; samples must not end the watch
