@@ -86,8 +86,9 @@ PIPELINES: dict[str, Stages] = {
 }  # fmt: skip
 
 
-SECANTUS = {"project", "unwind all", "sums of a double"}
-"""Where SecantusDB differs: no paths through arrays, positions of 32 bits (`tests/diffs`), ints for sums of doubles."""
+SECANTUS = {"project", "unwind all", "sums of a double", "match by chance", "match by no chance"}
+"""Where SecantusDB differs: no paths through arrays, positions of 32 bits (`tests/diffs`), ints for sums of doubles, no
+``$sampleRate`` in a ``$match``."""
 
 
 def is_secantus(uri: str) -> bool:

@@ -23,6 +23,7 @@ from shadow_adapters.bson.codec import CODEC, encode
 from shadow_adapters.failures import CommandFailure
 from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
 from tests.diffs.pipelines import Document, Stages, documents, pipelines
+from tests.unit import test_bson_pipeline_gaps as gaps
 from tests.unit import test_bson_pipeline_groups as groups
 from tests.unit import test_bson_pipeline_series as series
 from tests.unit.pipelines import Collections, run, run_async
@@ -130,6 +131,17 @@ OTHER_WINDOWS: list[Document] = [
 ]
 """Outputs of windows in which SecantusDB differs."""
 
+OTHER_GAPS = [
+    "full of decimals",  # a step is no decimal
+    "full of partitions",  # each only to its own end
+    "a path",  # is taken for a name
+    "a path beside a partition",
+    "fields by partition",  # what is missing stays so
+    "fields by an expression",
+    "nothing",  # is refused
+]
+"""What SecantusDB fills otherwise."""
+
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_where_the_server_is_not_mongodb(collection: Any, name: str) -> None:
@@ -164,6 +176,16 @@ def test_granularities(collection: Any) -> None:
         if made and asyncio.run(in_memory(stages, made)) != on_server(collection, stages, made):
             differing.append((granularity, len(values), str(values[0])))
     assert differing == []
+
+
+def test_gaps(collection: Any) -> None:
+    differing = []
+    for name, (made, stages, _) in gaps.CASES.items():
+        given_ids = [{"_id": n, **document} for n, document in enumerate(made)]
+        if made and asyncio.run(in_memory(stages, given_ids)) != on_server(collection, stages, given_ids):
+            differing.append(name)
+    secantus = "secantusVersion" in collection.database.client.server_info()
+    assert differing == (OTHER_GAPS if secantus else [])
 
 
 @given(made=documents, stages=pipelines())

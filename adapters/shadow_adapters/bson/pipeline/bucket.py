@@ -12,7 +12,7 @@ from shadow_adapters.bson.keys import encode
 from shadow_adapters.bson.numbers import INT64_LIMIT, as_double, clamped
 from shadow_adapters.bson.order import compare
 from shadow_adapters.bson.paths import MISSING, as_document
-from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
+from shadow_adapters.bson.pipeline.flow import Batch, Chain, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.granularity import Granularity
 from shadow_adapters.bson.pipeline.group import Groups, compile_outputs
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -35,22 +35,7 @@ def sort_by_count(name: str, spec: Any, scope: Scope) -> Stage:
         raise CommandFailure(40148, "the sortByCount field must be specified as a $-prefixed path or an expression")
     grouping = [{"$group": {"_id": spec, **_COUNT}}, {"$sort": {"count": -1}}]
     pipeline = scope.pipeline(grouping, scope.inside)
-    return Stage(name, lambda context: _Chain(pipeline.start(context)))
-
-
-class _Chain(Flow):
-    """Stages in the place of one."""
-
-    def __init__(self, running: Any) -> None:
-        self._running = running
-
-    async def push(self, batch: Batch) -> Batch:
-        found: Batch = await self._running.push(batch)
-        return found
-
-    async def end(self) -> AsyncGenerator[Batch]:
-        async for batch in self._running.end():
-            yield batch
+    return Stage(name, lambda context: Chain(pipeline.start(context)))
 
 
 def _grouped_by(name: str, spec: Mapping[str, Any], scope: Scope, code: int) -> Expression:

@@ -81,6 +81,21 @@ class Each(Flow):
         return self.change(batch)
 
 
+class Chain(Flow):
+    """Stages in the place of one."""
+
+    def __init__(self, running: Any) -> None:
+        self._running = running
+
+    async def push(self, batch: Batch) -> Batch:
+        found: Batch = await self._running.push(batch)
+        return found
+
+    async def end(self) -> AsyncGenerator[Batch]:
+        async for batch in self._running.end():
+            yield batch
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A collection that a stage reads."""

@@ -7,8 +7,10 @@ from typing import Any, Final, NoReturn
 
 from shadow_adapters.bson.pipeline.bucket import bucket, bucket_auto, sort_by_count
 from shadow_adapters.bson.pipeline.counting import count, limit, skip
+from shadow_adapters.bson.pipeline.densify import densify
 from shadow_adapters.bson.pipeline.documents import documents
 from shadow_adapters.bson.pipeline.facet import facet
+from shadow_adapters.bson.pipeline.fill import fill
 from shadow_adapters.bson.pipeline.flow import Stage
 from shadow_adapters.bson.pipeline.graph import graph_lookup
 from shadow_adapters.bson.pipeline.group import group
@@ -33,8 +35,10 @@ STAGES: Final[dict[str, StageCompiler]] = {
     "$bucket": bucket,
     "$bucketAuto": bucket_auto,
     "$count": count,
+    "$densify": densify,
     "$documents": documents,
     "$facet": facet,
+    "$fill": fill,
     "$graphLookup": graph_lookup,
     "$group": group,
     "$limit": limit,
@@ -64,8 +68,6 @@ REFUSED: Final = frozenset(
         "$changeStreamSplitLargeEvent",
         "$collStats",
         "$currentOp",
-        "$densify",
-        "$fill",
         "$geoNear",
         "$indexStats",
         "$listLocalSessions",
