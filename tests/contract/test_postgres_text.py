@@ -135,6 +135,8 @@ async def test_the_score_in_a_pipeline(articles: Store) -> None:
         {"_id": 1.0, "n": 1, "best": 1.0},
     ]
     assert await run({"$count": "n"}) == [{"n": 4}]
+    projected = await run({"$project": {"views": 1}}, {"$match": {"_id": {"$ne": 2}}}, {"$sort": {"any": SCORE}})
+    assert projected[0] == {"_id": 1, "views": 50} and len(projected) == 3
     behind = (40218, "$meta textScore behind a stage")
     assert await run({"$project": {"views": 1}}, by_score) == behind
     assert await run({"$unwind": "$views"}, {"$set": {"s": SCORE}}) == behind
@@ -206,6 +208,15 @@ async def test_an_array_is_found_by_its_element(articles: Store) -> None:
     q = {**text("tea"), "a": 2}
     await articles.run({"update": ENTITY, "updates": [{"q": q, "u": {"$set": {"a.$": 5}}}]})
     assert await articles.find({**text("tea"), "a": 5}, projection={"a.$": 1}) == [{"_id": 9, "a": [5]}]
+
+
+async def test_the_longest_words_are_found(articles: Store) -> None:
+    long = "x" * 5000
+    key = "k" * 3000
+    await articles.insert({"_id": key, "subject": f"{long}a {long}b"}, {"_id": 10, "subject": f"{long}c"})
+    assert await ids(articles, text(f"{long}a")) == [key]
+    assert await ids(articles, text(f"{long}c")) == [10]
+    assert await ids(articles, text(f"{long}d")) == []
 
 
 async def test_a_text_index_as_it_is_listed_and_dropped(store: Store) -> None:

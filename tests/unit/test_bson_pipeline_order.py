@@ -10,6 +10,7 @@ from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from shadow_adapters.bson.pipeline import Batch, Context, Leading, compile_pipeline, leading
+from shadow_adapters.bson.pipeline.sort import scores_first
 from shadow_adapters.failures import CommandFailure
 from tests.unit.pipelines import Collections, run
 
@@ -121,3 +122,21 @@ def test_refused(stages: Any, code: int, unsupported: str | None) -> None:
     with pytest.raises(CommandFailure) as caught:
         compile_pipeline(stages)
     assert (caught.value.code, caught.value.unsupported) == (code, unsupported)
+
+
+_BY_SCORE = {"$sort": {"s": {"$meta": "textScore"}}}
+
+
+@pytest.mark.parametrize(
+    ("stages", "order"),
+    [
+        ([{"$match": 1}, {"$project": 2}, _BY_SCORE], [0, 2, 1]),
+        ([{"$match": 1}, {"$match": 2}, _BY_SCORE], [0, 1, 2]),
+        ([{"$match": 1}, {"$set": 2}, {"$match": 3}, {"$unset": 4}, _BY_SCORE, {"$limit": 5}], [0, 4, 1, 2, 3, 5]),
+        ([{"$match": 1}, {"$project": 2}, {"$limit": 3}, {"$set": 4}, _BY_SCORE], [0, 1, 2, 4, 3]),
+        ([{"$project": 1}, {"$sort": {"s": {"$meta": "textScore"}, "a": 1}}], [0, 1]),
+        ([5, _BY_SCORE], [0, 1]),
+    ],
+)
+def test_a_sort_by_score_comes_before_what_makes_other_documents(stages: list[Any], order: list[int]) -> None:
+    assert scores_first(stages) == [stages[place] for place in order]

@@ -17,6 +17,7 @@ from shadow_adapters.bson.expression.meta import TEXT_SCORE
 from shadow_adapters.bson.match.text import TextMatch, split_text, uses_text
 from shadow_adapters.bson.order import Score
 from shadow_adapters.bson.pipeline import Batch, Context, Document, Leading, compile_pipeline, leading, slices
+from shadow_adapters.bson.pipeline.sort import scores_first
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.count import count_matching
@@ -49,7 +50,7 @@ class Aggregation:
     """A compiled ``aggregate`` command, whose fields are checked already. Raises `CommandFailure` where it is refused.
 
     Attributes:
-        stages: the pipeline's, as they were sent.
+        stages: the pipeline's, a ``$sort`` by a score as early as it can be.
         first: what of them is a query.
         counted: how many stages counting does, the query's among them; 0 where nothing is counted.
         query: the query, compiled, behind its ``gate``.
@@ -57,7 +58,7 @@ class Aggregation:
     """
 
     def __init__(self, call: Call, command: Mapping[str, Any]) -> None:
-        self.stages: Sequence[Mapping[str, Any]] = command["pipeline"]
+        self.stages: Sequence[Mapping[str, Any]] = scores_first(command["pipeline"])
         variables = variables_of(call, command) | _score(call, self.stages)
         self._pipeline = compile_pipeline(self.stages, variables)
         sources = NeighbourSources(call, command["aggregate"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from shadow_adapters.bson.expression.meta import TEXT_SCORE, check_meta
 from shadow_adapters.bson.order import compile_sort
 from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.failures import CommandFailure
+
+_ONE_OF_EACH: Final = frozenset(("$project", "$addFields", "$set", "$unset", "$replaceRoot", "$replaceWith"))
 
 SortKey = Callable[[Mapping[str, Any]], bytes]
 Order = Callable[[Context], SortKey]
@@ -35,6 +37,34 @@ def sort_order(spec: Any, names: Collection[str] = ()) -> Order:
             check_meta(way.get("$meta"), names)
     compile_sort(spec, score=lambda _: 0.0)
     return lambda context: compile_sort(spec, score=context.variables[TEXT_SCORE])
+
+
+def scores_first(stages: Any) -> Any:
+    """A pipeline, not yet compiled, whose ``$sort`` by the score alone come before stages that make other documents.
+
+    Such a stage makes one document of each, or none, and tells nothing of the score: the order is the same.
+    """
+    if not isinstance(stages, list | tuple):
+        return stages
+    found: list[Any] = []
+    for stage in stages:
+        place = len(found)
+        if _by_score_alone(stage):
+            start = place
+            while start and _name(found[start - 1]) in _ONE_OF_EACH | {"$match"}:
+                start -= 1
+            place = next((at for at in range(start, place) if _name(found[at]) in _ONE_OF_EACH), place)
+        found.insert(place, stage)
+    return found
+
+
+def _by_score_alone(stage: Any) -> bool:
+    spec = stage.get("$sort") if isinstance(stage, Mapping) else None
+    return isinstance(spec, Mapping) and [*spec.values()] == [{"$meta": "textScore"}]
+
+
+def _name(stage: Any) -> str:
+    return next(iter(stage), "") if isinstance(stage, Mapping) else ""
 
 
 def sort_key(spec: Any) -> SortKey:
