@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from pymongo.errors import InvalidOperation
 from pymongo.message import _gen_find_command
 from pymongo.read_concern import DEFAULT_READ_CONCERN
 
@@ -17,8 +18,14 @@ from shadow.ops.targets import fixed_id
 def find_command(driver: Driver, cursor: Any) -> Command:
     """The ``find`` command that a PyMongo cursor would send first.
 
-    Read concern and read preference are left out: they speak of legacy's replica set.
+    Read concern and read preference are left out: they speak of legacy's replica set. Raises
+    `pymongo.errors.InvalidOperation` as the driver does before it sends one.
     """
+    if (cursor._min or cursor._max) and not cursor._hint:
+        raise InvalidOperation(
+            "Passing a 'hint' is required when using the min/max query option to ensure the query utilizes the "
+            "correct index"
+        )
     command: Command = driver.wire(
         _gen_find_command(
             driver.name,

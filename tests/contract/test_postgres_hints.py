@@ -131,6 +131,15 @@ async def test_a_query_finds_what_the_index_has(filled: Store, hint: Any, ids: l
     assert sorted(answers["find"]) == sorted(answers["aggregate"]) == ids
 
 
+async def test_documents_come_in_the_order_of_the_index(filled: Store) -> None:
+    for options, wanted in (
+        ({"filter": {"a": {"$gt": 0}}, "hint": {"a": 1, "b": -1}}, [4, 1, 7, 2, 3]),
+        ({"hint": "_id_", "limit": 2}, [1, 2]),
+        ({"hint": "a_1", "sort": {"_id": -1}, "limit": 2}, [7, 6]),
+    ):
+        assert told(await filled.run({"find": ENTITY, **options})) == wanted
+
+
 async def test_an_upsert_by_a_partial_index_takes_nothing_of_its_filter(filled: Store) -> None:
     statement = {"q": {"a": 99}, "u": {"$set": {"c": 1}}, "upsert": True, "hint": "partial"}
     assert (await filled.run({"update": ENTITY, "updates": [statement]}))["upserted"]

@@ -105,6 +105,8 @@ WHOLE: dict[str, Call] = {
     "hint none": lambda c: _all(_sorted(c).hint("no_such")),
     "min": lambda c: _all(_sorted(c).hint([("_id", 1)]).min([("_id", 2)])),
     "max": lambda c: _all(_sorted(c).hint([("_id", 1)]).max([("_id", 2)])),
+    "min without a hint": lambda c: _all(c.find().min([("_id", 2)])),
+    "hint alone": lambda c: _all(c.find().hint([("_id", 1)]).skip(1).limit(2)),
     "min none": lambda c: _all(_sorted(c).hint([("_id", 1)]).min([("a", 2)])),
     "hint bad": lambda c: _steps(c.find(), lambda k: k.hint(5)),
     "comment": lambda c: _all(_sorted(c).comment("why")),

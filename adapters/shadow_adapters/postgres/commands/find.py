@@ -12,6 +12,7 @@ from shadow_adapters.bson.projection import Projection, compile_projection
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.commands.bounds import bounds_of
 from shadow_adapters.postgres.commands.fields import check_fields, collation_of, document, variables_of, whole_number
+from shadow_adapters.postgres.commands.hints import order_of
 from shadow_adapters.postgres.errors import ERRORS, mapped
 from shadow_adapters.postgres.query import (
     Document,
@@ -54,6 +55,8 @@ def compile_find(call: Call, command: Mapping[str, Any]) -> tuple[Gate, Query, P
     gate = call.read_gate(key_of_filter(filter, collation))
     skip, limit = whole_number(command, "skip"), whole_number(command, "limit")
     variables, sort, place = variables_of(call, command), document(command, "sort"), bounds_of(call, command)
+    if not sort and place is None:
+        sort = order_of(call, command)
     query = compile_query(
         call, gate, filter, sort=sort, skip=skip, limit=limit, variables=variables, collation=collation
     )

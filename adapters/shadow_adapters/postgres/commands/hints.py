@@ -70,6 +70,13 @@ def hinted(layout: DocumentsLayout, hint: str | Mapping[str, Any]) -> Index | No
     return next((index for index in indexes if _is(index, hint)), None)
 
 
+def order_of(call: Call, command: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The order in which the hinted index gives its documents; empty where none is hinted."""
+    hint = command.get("hint")
+    index = hinted(call.layout, hint) if hint and isinstance(call.layout, DocumentsLayout) else None
+    return {} if index is None else index.key
+
+
 def _is(index: Any, hint: str | Mapping[str, Any]) -> bool:
     return bool(index.name == hint) if isinstance(hint, str) else list(index.key.items()) == list(hint.items())
 
