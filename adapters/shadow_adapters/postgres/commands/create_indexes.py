@@ -29,6 +29,8 @@ from shadow_adapters.postgres.replies import Reply, duplicate_key
 
 _LOCK_MS: Final = 300
 _LOCK_PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+_TEXTS: Final = 20
+"""Documents whose texts are read while writers wait: each may have thousands of terms."""
 _SERVED: Final = frozenset(("createIndexes", "indexes", "commitQuorum"))
 _INDEX: Final = frozenset(
     ("key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds", "background", "v", "ns")
@@ -227,12 +229,13 @@ async def _fill(call: Call, layout: DocumentsLayout, index: Index | TextIndex) -
     While those are read and written nobody may write: a writer takes away the terms that it sees, and would not see
     those that are written beside it.
     """
+    size = _TEXTS if isinstance(index, TextIndex) else BATCH
     after: Key | None = None
     while True:
         began = time.monotonic()
         async with transaction(call):
             await _lock(call, layout, "SHARE")
-            chunk = await layout.scan(call.conn, after, BATCH)
+            chunk = await layout.scan(call.conn, after, size)
             if not chunk:
                 return
             await _write_terms(call, layout, index, chunk)
