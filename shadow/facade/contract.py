@@ -86,8 +86,9 @@ class Binding(Protocol):
     async def collections(self, database: str) -> list[str]:
         """The names of the collections of a database, as far as any of them may be configured."""
 
-    def databases(self) -> set[str]:
-        """The databases of the configured collections that this process knows."""
+    async def databases(self) -> set[str]:
+        """The databases of MongoDB, and of the configured collections that this process knows. Raises pymongo's
+        errors."""
 
     def unit(self, driver_session: Any) -> Unit:
         """The unit of the transaction that the session has just started."""

@@ -87,6 +87,11 @@ async def reach_of_watch(binding: Binding, databases: Iterable[str]) -> Reach:
     return Reach("watch", tuple(places))
 
 
+async def reach_of_clients_watch(binding: Binding) -> Reach:
+    """What a change stream of a whole client reaches. Raises pymongo's errors."""
+    return await reach_of_watch(binding, await binding.databases())
+
+
 def reach_of_aggregate(database: str, pipeline: Any) -> Reach:
     """What an aggregation of a database, which begins with no collection, reaches."""
     read = tuple((database, collection) for collection in collections_read(pipeline))

@@ -15,7 +15,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_watch
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_clients_watch
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
@@ -103,9 +103,7 @@ class AsyncIOMotorClient(DriverClient[Any]):
         return AsyncIOMotorChangeStream(target, **stream._kwargs)
 
     async def _shadow_watch(self, legacy: Any) -> bool:
-        binding = self._shadow_binding
-        databases = binding.databases().union(await self.list_database_names())
-        await pass_through(self, await reach_of_watch(binding, databases), legacy, None)
+        await pass_through(self, await reach_of_clients_watch(self._shadow_binding), legacy, None)
         return True
 
     def wrap(self, obj: Any) -> Any:

@@ -12,7 +12,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_watch
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_clients_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.plain import options_of
@@ -84,9 +84,8 @@ class AsyncMongoClient(DriverClient[D]):
     @like(DriverClient.watch)
     async def watch(self, *args: Any, **kwargs: Any) -> Any:
         legacy = partial(super().watch, *args, **kwargs)
-        binding = self._shadow_binding
-        databases = binding.databases().union(await self.list_database_names())
-        return await pass_through(self, await reach_of_watch(binding, databases), legacy, session_in(args, kwargs))
+        reach = await reach_of_clients_watch(self._shadow_binding)
+        return await pass_through(self, reach, legacy, session_in(args, kwargs))
 
     @like(DriverClient.start_session)
     def start_session(self, *args: Any, **kwargs: Any) -> AsyncClientSession:

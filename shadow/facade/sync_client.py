@@ -13,7 +13,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_watch
+from shadow.facade.elsewhere import Reach, pass_through, reach_of_clients_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.plain import options_of
@@ -99,8 +99,7 @@ class MongoClient(DriverClient[D]):
     @like(DriverClient.watch)
     def watch(self, *args: Any, **kwargs: Any) -> Any:
         legacy = as_awaited(partial(super().watch, *args, **kwargs))
-        binding = self._shadow_binding
-        reach = portal().run(reach_of_watch(binding, binding.databases().union(self.list_database_names())))
+        reach = portal().run(reach_of_clients_watch(self._shadow_binding))
         return at_once(pass_through(self, reach, legacy, session_in(args, kwargs)))
 
     @like(DriverClient.start_session)

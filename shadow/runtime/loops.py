@@ -118,6 +118,10 @@ class Loop:
         """
         return await self._client[database].list_collection_names()
 
+    async def databases(self) -> list[str]:
+        """The names of the databases, asked for as in `collections`. Raises pymongo's errors."""
+        return await self._client.list_database_names()
+
     async def is_marked(self, entity: str, key: Key | None) -> bool:
         """Whether a mark of the key (None: any of the entity) or a debt is open, or nothing follows any more.
 

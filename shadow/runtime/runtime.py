@@ -193,9 +193,12 @@ class Binding:
         runtime = current()
         return await (await runtime.loop()).collections(database) if runtime.settings.has_database(database) else []
 
-    def databases(self) -> set[str]:
-        """The databases of the configured collections that this process knows."""
-        return {entity.database for entity in list(current().entities.values())}
+    async def databases(self) -> set[str]:
+        """The databases of MongoDB, and of the configured collections that this process knows. Raises pymongo's
+        errors."""
+        runtime = current()
+        there = await (await runtime.loop()).databases()
+        return {entity.database for entity in list(runtime.entities.values())}.union(there)
 
     async def led_by_new(self, database: str) -> dict[str, bool]:
         """The collections of a database that new leads, by name: whether they have records or indexes there.

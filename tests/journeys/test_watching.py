@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient as PlainClient
 from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient, MongoClient
@@ -76,3 +77,29 @@ async def test_a_synchronous_stream_of_what_lives_in_new_is_refused(site: Site, 
             with pytest.raises(OperationFailure, match="watch is not served by PostgreSQL") as raised:
                 await asyncio.wait_for(asyncio.to_thread(watched), 20)
             assert raised.value.code == 115
+
+
+class Heard(CommandListener):
+    """The names of the commands that a client sends."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: Any) -> None: ...
+
+    def failed(self, event: Any) -> None: ...
+
+
+async def test_listeners_hear_of_a_clients_stream_alone(tmp_path: Path, mongo_uri: str, postgres_dsn: str) -> None:
+    site = Site(tmp_path, mongo_uri, postgres_dsn, postgres_dsn)
+    await site.prepare()
+    async with running(site):
+        heard = Heard()
+        async with AsyncMongoClient(site.mongo, event_listeners=[heard]) as client:
+            await client[site.database][ENTITY].find_one({})
+            heard.names.clear()
+            async with await client.watch():
+                assert heard.names == ["aggregate"]
