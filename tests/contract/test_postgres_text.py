@@ -108,7 +108,7 @@ async def test_the_score_in_projection_and_order(articles: Store) -> None:
         {"_id": 7, "subject": "coffee and cream", "score": 0.75},
         {"_id": 2, "subject": "Coffee Shopping", "score": 0.75},
     ]
-    first = await articles.find(text("cake baking"), sort={"x": SCORE}, projection={"s": SCORE}, limit=1)
+    first = await articles.find(text("cake baking"), sort={"_id": SCORE}, projection={"s": SCORE}, limit=1)
     assert first == [{**ARTICLES[2], "s": 1.5}]  # alone it leaves the other fields
     without = await articles.find(text("cake"), projection={"subject": 0, "s": SCORE})
     assert without == [{"_id": 3, "author": "abc", "views": 90, "s": 0.75}]
@@ -137,6 +137,8 @@ async def test_the_score_in_a_pipeline(articles: Store) -> None:
     assert await run({"$count": "n"}) == [{"n": 4}]
     projected = await run({"$project": {"views": 1}}, {"$match": {"_id": {"$ne": 2}}}, {"$sort": {"any": SCORE}})
     assert projected[0] == {"_id": 1, "views": 50} and len(projected) == 3
+    top = {"$group": {"_id": None, "x": {"$top": {"sortBy": {"s": SCORE}, "output": "$_id"}}}}
+    assert await run(top) == (40218, "sort $meta")
     behind = (40218, "$meta textScore behind a stage")
     assert await run({"$project": {"views": 1}}, by_score) == behind
     assert await run({"$unwind": "$views"}, {"$set": {"s": SCORE}}) == behind

@@ -112,7 +112,7 @@ def test_equal_documents_stay_as_they_came() -> None:
         ({"a": 2}, 15975, None),
         ({"a": "x"}, 15974, None),
         ({"a": True}, 15974, None),
-        ({"a": {"$meta": "textScore"}}, 40218, None),
+        ({"a": {"$meta": "textScore"}}, 40218, "sort $meta"),
         ({"a": {"$meta": "randVal"}}, 2, "sort $meta"),
         ({"$natural": 1}, 2, "sort $natural"),
     ],

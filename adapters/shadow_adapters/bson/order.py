@@ -62,14 +62,15 @@ def compile_sort(
 
     ``score`` is what ``{$meta: "textScore"}`` sorts by, the best first.
 
-    Raises `CommandFailure` 15974 or 15975 for a bad direction, 40218 for a score where there is none, with
-    ``unsupported`` for what else ``$meta`` may name and for ``$natural``. The function raises it (2) for a document
-    with arrays on two of the paths, and for a text that the collation cannot tell the order of.
+    Raises `CommandFailure` 15974 or 15975 for a bad direction, with ``unsupported`` for ``$natural`` and ``$meta``, for
+    a score (40218) where none is given. The function raises it (2) for a document with arrays on two of the paths, and
+    for a text that the collation cannot tell the order of.
     """
     pairs = list(spec.items() if isinstance(spec, Mapping) else spec)
     if any(_is_score(direction) for _, direction in pairs):
         if score is None:
-            raise CommandFailure(40218, "query requires text score metadata, but it is not available")
+            text = "query requires text score metadata, but it is not available"
+            raise CommandFailure(40218, text, unsupported="sort $meta")
         return _with_score(pairs, collation, score)
     encode_one = collation.order
     descending = [_descends(name, direction) for name, direction in pairs]
@@ -88,6 +89,11 @@ def compile_sort(
     return key
 
 
+def by_score(spec: Sort) -> bool:
+    """Whether an order is by the score of ``$text``, among others."""
+    return any(_is_score(direction) for _, direction in (spec.items() if isinstance(spec, Mapping) else spec))
+
+
 def _is_score(direction: Any) -> bool:
     return isinstance(direction, Mapping) and dict(direction) == {"$meta": "textScore"}
 
@@ -97,9 +103,9 @@ def _with_score(
 ) -> Callable[[Mapping[str, Any]], bytes]:
     """A sort key of which some parts are the score's."""
     parts: list[Callable[[Mapping[str, Any]], bytes]] = []
-    for by_score, group in groupby(pairs, key=lambda pair: _is_score(pair[1])):
+    for scored, group in groupby(pairs, key=lambda pair: _is_score(pair[1])):
         parts.append(
-            (lambda document: invert(encode(score(document)))) if by_score else compile_sort(list(group), collation)
+            (lambda document: invert(encode(score(document)))) if scored else compile_sort(list(group), collation)
         )
     return lambda document: b"".join([part(document) for part in parts])
 

@@ -20,7 +20,7 @@ from shadow_adapters.bson import keys
 from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
 from shadow_adapters.bson.match.text import TextMatch, check_prefix, split_text, uses_text
-from shadow_adapters.bson.order import compile_sort
+from shadow_adapters.bson.order import by_score, compile_sort
 from shadow_adapters.contract import Key
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Gate
@@ -103,6 +103,8 @@ def compile_query(
     if uses_text(filter):
         query = _searching(call, args, filter, sort, variables, collation)
         return replace(query, skip=skip, limit=limit)
+    if sort and by_score(sort):
+        raise CommandFailure(40218, "query requires text score metadata, but it is not available")
     if collation is not SIMPLE:
         matcher = compile_filter(filter, variables, collation)
         condition = Condition(where(without_texts(filter), call.layout.resolver, args).sql)
@@ -139,7 +141,7 @@ def _searching(
     key = compile_sort(sort, score=text.score) if sort else None
     searched = call.layout.text_access(text.terms, args)
     condition = Condition(f"{searched.sql} AND ({where(rest, call.layout.resolver, args).sql})")
-    order = _order(call, sort) if sort else None
+    order = _order(call, sort) if sort and not by_score(sort) else None
     return Query(condition, args, matcher, key, order, index=index.name, text=text)
 
 
