@@ -23,7 +23,7 @@ from tests.drivers.world import BARE, configure, database
 
 ROOT = Path(__file__).parents[2]
 TEST_SECONDS = 180
-"""A test that takes longer has failed; the longest of those that pass make four thousand writes, each of them marked."""
+"""A test that takes longer has failed; the longest of those that pass make four thousand writes, each one marked."""
 FILE_SECONDS = 900
 TOO_LONG = ("numerous", "batch_splits", "across_batches", "multi_batch", "max_message_size")
 """In the names of tests that are left out: they write a hundred thousand records, or fifty megabytes, each."""
