@@ -77,6 +77,8 @@ async def _written(collection: Any, legacy: Legacy, pipeline: Any, session: Any,
     name = "$out" if "$out" in pipeline[-1] else "$merge"
     if seat.driver.unit(session) is not None:
         raise CommandFailure(263, f"{name} cannot be used in a transaction")
+    if seat.driver.core.read_concern.level == "linearizable":
+        raise CommandFailure(72, f"{name} cannot be used with a 'linearizable' read concern level")
     run = _Run(collection, seat.driver.wire(pipeline), session, options)
     await run.prepare()
     try:

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from bson.objectid import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from shadow import runtime
 from shadow.config import load
@@ -151,7 +152,7 @@ def named(stage: Any, database: str, target: str) -> Any:
 
 async def run(database: Any, source: str, target: str, case: Case) -> Any:
     """What the aggregation came to: its documents, or the error's code."""
-    pipeline = [*copy.deepcopy(case.head), named(case.stage, database.name, target)]
+    pipeline = [*copy.deepcopy(case.head), named(case.stage, database[source].database.name, target)]
     try:
         cursor = database[source].aggregate(pipeline, **case.options)
         cursor = await cursor if hasattr(cursor, "__await__") else cursor
@@ -314,6 +315,14 @@ async def test_it_is_refused_in_a_transaction(world: World) -> None:
             case = Case(stage, [], options={"session": session})
             assert await run(world.facade, "new", "other_new", case) == 263
         await session.abort_transaction()
+
+
+@pytest.mark.parametrize("phase", LED_BY_NEW)
+async def test_it_is_refused_under_a_read_concern_that_it_cannot_keep(world: World, phase: str) -> None:
+    await seed((world.facade[phase], SOURCE))
+    strict = world.facade[phase].with_options(read_concern=ReadConcern("linearizable"))
+    for stage in BOTH:
+        assert await run({phase: strict}, phase, "elsewhere", Case(named(stage, "", "elsewhere"), [])) == 72
 
 
 async def _now(made: Any) -> Any:
