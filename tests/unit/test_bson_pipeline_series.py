@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from bson.int64 import Int64
 from shadow_adapters.bson.codec import encode
 from shadow_adapters.bson.pipeline import compile_pipeline
 from shadow_adapters.failures import CommandFailure
-from tests.unit.pipelines import run
+from tests.unit.pipelines import run, run_async
 
 Document = dict[str, Any]
 HOUR = 3_600_000
@@ -138,6 +139,24 @@ def test_a_point_that_is_no_number_makes_an_integral_so() -> None:
     documents = [{"_id": n, "v": value} for n, value in enumerate([1, Decimal128("NaN"), 3, 5])]
     found = _outputs({"$integral": {"input": "$v"}, **_documents(-1, 0)}, documents, "_id")
     assert found == [encode({"o": value}) for value in (0, math.nan, math.nan, 4.0)]
+
+
+async def test_others_have_their_turn_between_wide_windows() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    documents = [{"_id": n} for n in range(1_000)]
+    stage = {"$setWindowFields": {"sortBy": {"_id": 1}, "output": {"n": {"$count": {}, **_range(-50, 50)}}}}
+    found = await run_async([stage], documents, batch=1_000)
+    beside.cancel()
+    assert [found[at]["n"] for at in (0, 500, 999)] == [51, 101, 51]
+    assert turns >= 5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +25,8 @@ class Partition:
         return [expression.evaluate(document, self.variables) for document in self.documents]
 
 
-Compute = Callable[[Partition], list[Any]]
-"""From a partition to an output's value for each of its documents."""
+Compute = Callable[[Partition], Iterable[Any]]
+"""From a partition to an output's value for each of its documents, one after another."""
 
 Window = tuple[int, int]
 """The positions where a window begins and ends, the end not being in it."""
@@ -38,20 +38,18 @@ Windows = Callable[[Partition], Sequence[Window]]
 def accumulated(make: Factory, windows: Windows) -> Compute:
     """What is gathered from each window; one that only grows is gathered as it does."""
 
-    def compute(partition: Partition) -> list[Any]:
-        found: list[Any] = []
+    def compute(partition: Partition) -> Iterator[Any]:
+        found: Any = None
         accumulator: Accumulator | None = None
         start = end = 0
         for first, last in windows(partition):
-            if accumulator is not None and (first, last) == (start, end):
-                found.append(found[-1])
-                continue
-            if accumulator is None or first != start or last < end:
-                accumulator, start, end = make(), first, first
-            for document in partition.documents[end:last]:
-                accumulator.add(document, partition.variables)
-            end = last
-            found.append(copy(accumulator.result()))  # what is added later does not change it
-        return found
+            if accumulator is None or (first, last) != (start, end):
+                if accumulator is None or first != start or last < end:
+                    accumulator, start, end = make(), first, first
+                for document in partition.documents[end:last]:
+                    accumulator.add(document, partition.variables)
+                end = last
+                found = copy(accumulator.result())  # what is added later does not change it
+            yield found
 
     return compute

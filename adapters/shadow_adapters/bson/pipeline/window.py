@@ -1,11 +1,13 @@
 """``$setWindowFields``: what is computed over the neighbours of each document in its partition.
 
-The results are computed one output at a time, for all documents of a partition in their order.
+The results are computed for one document of a partition after another, in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from shadow_adapters.bson.accumulators import ACCUMULATORS, compile_accumulator
@@ -15,7 +17,7 @@ from shadow_adapters.bson.expression.spans import FIXED_UNITS, unit_of
 from shadow_adapters.bson.keys import encode
 from shadow_adapters.bson.paths import MISSING
 from shadow_adapters.bson.pipeline.bounds import read_windows, up_to_current
-from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
+from shadow_adapters.bson.pipeline.flow import BATCH, Batch, Context, Document, Flow, Stage
 from shadow_adapters.bson.pipeline.moving import covariance, integral, moving_average
 from shadow_adapters.bson.pipeline.partition import Compute, Partition, accumulated
 from shadow_adapters.bson.pipeline.scope import Scope
@@ -148,15 +150,19 @@ class _Window(Flow):
             end = start
             while end < len(held) and held[end][0] == held[start][0]:
                 end += 1
-            for batch in slices(self._computed(held[start:end])):
+            computed = self._computed(held[start:end])
+            while batch := list(islice(computed, BATCH)):
                 yield batch
+                await asyncio.sleep(0)  # wide windows take their time: others get their turn in between
             start = end
 
-    def _computed(self, held: list[tuple[bytes, bytes, Document]]) -> list[Document]:
+    def _computed(self, held: list[tuple[bytes, bytes, Document]]) -> Iterator[Document]:
         documents = [document for _, _, document in held]
         partition = Partition(documents, [key for _, key, _ in held], self._variables)
-        values = [(path, compute(partition)) for path, compute in self._outputs]
-        return [_with(document, [(path, found[at]) for path, found in values]) for at, document in enumerate(documents)]
+        paths = [path for path, _ in self._outputs]
+        values = [compute(partition) for _, compute in self._outputs]
+        for document, *found in zip(documents, *values, strict=True):
+            yield _with(document, list(zip(paths, found, strict=True)))
 
 
 def _with(document: Document, values: list[tuple[Path, Any]]) -> Document:
