@@ -26,7 +26,7 @@ class FindOneOp(DriverRead[Any]):
     name: ClassVar[str] = "find_one"
 
     def __init__(self, driver: Driver, filter: Any, *args: Any, session: Any = None, **kwargs: Any) -> None:
-        super().__init__(driver, session)
+        super().__init__(driver, session or None)  # as the driver's cursor takes it
         self.args = (filter, *args)
         self.kwargs = kwargs
 

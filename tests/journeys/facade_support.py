@@ -130,8 +130,8 @@ class FakeBinding:
     def below(self, database: str, collection: str) -> bool:
         return collection == "leads"
 
-    def databases(self) -> set[str]:
-        return set()
+    async def databases(self) -> set[str]:
+        return {self.client.get_default_database().name}
 
     async def led_by_new(self, database: str) -> dict[str, bool]:
         return self.led
