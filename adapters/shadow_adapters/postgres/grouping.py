@@ -180,9 +180,10 @@ def compile_grouping(call: Call, gate: Gate, query: Query, spec: Mapping[str, An
     if by is False or not query.condition.exact or len(known) < len(outputs):
         return None
     told = ["typed", *dict.fromkeys(output.told for output in known.values() if output.told)]
-    columns = [*names, f"bool_and({' AND '.join(told)})", _COUNT]
+    by_text = [f"{name}::text" for name in names]  # which is compared in less time
+    columns = [*by_text, f"bool_and({' AND '.join(told)})", _COUNT]
     columns += [column for output in known.values() for column in output.columns]
-    select = _select(call, gate, query, fields) + (f" GROUP BY {', '.join(names)}" if names else "")
+    select = _select(call, gate, query, fields) + (f" GROUP BY {', '.join(by_text)}" if names else "")
     select = f"SELECT {', '.join(f'{column} AS c{at}' for at, column in enumerate(columns))} FROM {select}"
     if not gate.args:
         return Grouping(f"SELECT true, x.* FROM ({select}) AS x", by, known)
