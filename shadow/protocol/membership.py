@@ -168,9 +168,10 @@ class Membership:
     ) -> Fleet:
         assert self.fleet is not None
         closing = self._book.closing()
+        # Before the journal is read: who journals after that, in another thread, sees that the lease may be live again.
+        sent, expires_at = self._sending(self.fleet)
         mine, upto = self._journal.read()
         marks = (*left.marks, *mine.marks, *(held.as_new() for held in remembered))
-        sent, expires_at = self._sending(self.fleet)
         fleet = await self._control.renew(
             self._me.id,
             expires_at,

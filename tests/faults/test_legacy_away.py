@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient as DriverClient
-from pymongo.errors import AutoReconnect
 
 from shadow.pymongo import AsyncMongoClient
 from tests.faults.proxy import TcpProxy
-from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_support import ENTITY, Site, answered, running, until
 
 _IMPATIENT = "serverSelectionTimeoutMS=300"
 
@@ -25,14 +23,7 @@ async def test_indexes_follow_in_their_order_when_it_is_back(tmp_path: Path, mon
         await site.settled_in("write_new")
         async with running(site) as found, AsyncMongoClient(site.mongo) as client:
             things = client[site.database][ENTITY]
-
-            async def served() -> bool:
-                with contextlib.suppress(AutoReconnect):  # while the phase is not known
-                    await things.replace_one({"_id": 1}, {"a": 1}, upsert=True)
-                    return True
-                return False
-
-            await until(served, "the first write", site.status)
+            await answered(lambda: things.insert_one({"_id": 1, "a": 1}))
             await site.quiet()
             proxy.cut()
             await things.create_index("a", name="first")

@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from shadow.pymongo import AsyncMongoClient, MongoClient
 from shadow.runtime import Runtime
 from tests.faults.proxy import TcpProxy
-from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_support import ENTITY, Site, answered, running, until
 
 SHORT = 0.3
 SLOW = 0.4
@@ -63,7 +63,7 @@ async def test_a_shadow_read_of_legacy_outlives_the_time_out_of_the_read(site: S
     await site.settled_in("read_new")
     async with running(site) as found, AsyncMongoClient[dict[str, Any]](site.mongo) as client:
         things = client[site.database][ENTITY]
-        await things.insert_one({"_id": 1, "n": 1})
+        await answered(lambda: things.insert_one({"_id": 1, "n": 1}))
         await site.quiet()
 
         async def read() -> None:
@@ -78,7 +78,7 @@ async def test_a_shadow_read_of_legacy_outlives_the_time_out_of_a_synchronous_re
     async with running(site) as found:
         with MongoClient[dict[str, Any]](site.mongo) as client:
             things = client[site.database][ENTITY]
-            await asyncio.to_thread(things.insert_one, {"_id": 1, "n": 1})
+            await answered(lambda: asyncio.to_thread(things.insert_one, {"_id": 1, "n": 1}))
             await site.quiet()
 
             def timed() -> Any:

@@ -34,6 +34,7 @@ CLIENTS: dict[str, tuple[Any, Any]] = {
 }
 
 PHASES = ("legacy", "dual_write", "shadow_read", "read_new", "write_new", "new")
+ARMED = PHASES[3:]
 LED_BY_NEW = PHASES[4:]
 
 
@@ -175,7 +176,7 @@ async def world_of(
     await conn.close()
     async with pymongo.AsyncMongoClient[Any](mongo_uri) as client:
         for name, phase in phases.items():
-            if phase in LED_BY_NEW:  # as a fence would have: no call takes legacy for the truth
+            if phase in ARMED:  # as the step there would have: no call takes legacy for the truth
                 await MongoStore(client, made.bare.name, name, f"in_{name}").arm()
     runtime.install(settings)
     try:

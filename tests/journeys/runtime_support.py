@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from pymongo import AsyncMongoClient
+from pymongo.errors import AutoReconnect
 
 from shadow import runtime
 from shadow.config import Settings, load
@@ -170,7 +171,7 @@ on_lapse = "{self.on_lapse}"
                 ENTITY,
                 phase,
             )
-        if phase in ("write_new", "new"):
+        if phase in ("read_new", "write_new", "new"):
             async with AsyncMongoClient[Any](self.mongo) as client:
                 await MongoStore(client, self.database, ENTITY, ENTITY).arm()
         self.want(phase)
@@ -297,6 +298,19 @@ async def until(
             said = await told() if told is not None else ""
             raise AssertionError(f"{what} never came\n{said}")
         await asyncio.sleep(0.05)
+
+
+async def answered(call: Callable[[], Awaitable[Any]]) -> None:
+    """Make a call until it is answered: a process that does not know the phase yet refuses it where legacy is armed."""
+
+    async def once() -> bool:
+        try:
+            await call()
+        except AutoReconnect:
+            return False
+        return True
+
+    await until(once, "the first answer")
 
 
 def environment() -> dict[str, str]:

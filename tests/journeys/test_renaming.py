@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from pymongo.asynchronous.collection import AsyncCollection as DriverCollection
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 
 from shadow.pymongo import AsyncMongoClient
-from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_support import ENTITY, Site, answered, running
 
 
 @pytest.fixture
@@ -28,15 +28,7 @@ async def served(site: Site, phase: str) -> AsyncIterator[Any]:
     await site.settled_in(phase)
     async with running(site), AsyncMongoClient[Any](site.mongo) as client:
         database = client[site.database]
-
-        async def once() -> bool:
-            try:
-                await database[ENTITY].delete_many({})
-            except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
-                return False
-            return True
-
-        await until(once, "the first answer")
+        await answered(lambda: database[ENTITY].delete_many({}))
         await database[ENTITY].insert_many([{"_id": n} for n in range(3)])
         await site.quiet()
         yield database
