@@ -76,15 +76,20 @@ def reach_of_bulk(models: Iterable[Any]) -> Reach:
 
 
 async def reach_of_watch(binding: Binding, databases: Iterable[str]) -> Reach:
-    """What a change stream of whole databases reaches: all of their collections, those that only new has among them.
+    """What a change stream of whole databases reaches. Raises pymongo's errors."""
+    return Reach("watch", tuple([place for database in databases for place in await _places(binding, database)]))
 
-    Raises pymongo's errors.
-    """
-    places: dict[Place, None] = {}
-    for database in databases:
-        names = [*await binding.collections(database), *await binding.led_by_new(database)]
-        places |= dict.fromkeys((database, name) for name in names)
-    return Reach("watch", tuple(places))
+
+async def reach_of_drop(binding: Binding, name_or_database: Any) -> Reach:
+    """What dropping a database reaches; the driver refuses what is none. Raises pymongo's errors."""
+    name = getattr(name_or_database, "name", name_or_database)
+    return Reach("drop_database", (), await _places(binding, name) if isinstance(name, str) else ())
+
+
+async def _places(binding: Binding, database: str) -> tuple[Place, ...]:
+    """All collections of a database, those that only new has among them."""
+    names = [*await binding.collections(database), *await binding.led_by_new(database)]
+    return tuple((database, name) for name in dict.fromkeys(names))
 
 
 async def reach_of_clients_watch(binding: Binding) -> Reach:

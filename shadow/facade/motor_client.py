@@ -15,7 +15,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import Reach, pass_through, reach_of_clients_watch
+from shadow.facade.elsewhere import pass_through, reach_of_clients_watch, reach_of_drop
 from shadow.facade.forward import session_in
 from shadow.facade.futures import start
 from shadow.facade.like import like
@@ -91,9 +91,7 @@ class AsyncIOMotorClient(DriverClient[Any]):
         return start(self.get_io_loop(), self._drop(name_or_database, on_legacy, session_in(args, kwargs)))
 
     async def _drop(self, name_or_database: Any, on_legacy: Any, session: Any) -> Any:
-        name = name_or_database if isinstance(name_or_database, str) else name_or_database.name
-        dropped = await self._shadow_binding.collections(name)
-        reach = Reach("drop_database", (), tuple((name, collection) for collection in dropped))
+        reach = await reach_of_drop(self._shadow_binding, name_or_database)
         return await pass_through(self, reach, on_legacy, session)
 
     @like(DriverClient.watch)

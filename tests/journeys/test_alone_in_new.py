@@ -1,4 +1,4 @@
-"""Change streams where a watched collection lives in PostgreSQL alone: refused by name, at every level."""
+"""Change streams and the end of databases, where a collection lives in PostgreSQL alone: refused by name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient as PlainClient
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient, MongoClient
-from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_support import ENTITY, Site, answered, running
 
 
 @pytest.fixture
@@ -25,14 +25,7 @@ async def site(tmp_path: Path, mongo_uri: str, postgres_dsn: str) -> Site:
 
 
 async def served(client: Any, site: Site) -> None:
-    async def once() -> bool:
-        try:
-            await client[site.database][ENTITY].insert_one({})
-        except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
-            return False
-        return True
-
-    await until(once, "the first answer")
+    await answered(lambda: client[site.database][ENTITY].insert_one({}))
 
 
 @pytest.mark.parametrize("level", ["collection", "database", "client"])
@@ -77,6 +70,21 @@ async def test_a_synchronous_stream_of_what_lives_in_new_is_refused(site: Site, 
             with pytest.raises(OperationFailure, match="watch is not served by PostgreSQL") as raised:
                 await asyncio.wait_for(asyncio.to_thread(watched), 20)
             assert raised.value.code == 115
+
+
+@pytest.mark.parametrize("client", [AsyncIOMotorClient, AsyncMongoClient, MongoClient])
+async def test_a_database_with_what_lives_in_new_is_not_dropped(site: Site, client: Any) -> None:
+    async with running(site), AsyncMongoClient[Any](site.mongo) as other:
+        await served(other, site)
+        made = client(site.mongo)
+        with pytest.raises(OperationFailure, match="drop_database is not served by PostgreSQL") as raised:
+            dropping = made.drop_database(site.database)
+            await dropping
+        assert raised.value.code == 115
+        assert await other[site.database][ENTITY].count_documents({}) == 1
+        closing = made.close()
+        if closing is not None:
+            await closing
 
 
 class Heard(CommandListener):
