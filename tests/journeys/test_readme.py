@@ -20,7 +20,7 @@ SHELL = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 TOML = re.findall(r"```toml\n(.*?)\n```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"`shadow ([a-z]+)", README)))
 TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", README)))
-TEST_COMMAND = 'python -m pytest -m "not slow" -n 2 --dist loadfile'
+TEST_COMMAND = 'python -m pytest -m "not slow" -n 3 --dist loadfile'
 
 _STORES = '[stores]\nmongo = "${MONGODB_URI}"\npostgres = "${DATABASE_URL}"\n'
 _ENVIRONMENT = {
