@@ -155,6 +155,15 @@ class Interrupted:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is KeyboardInterrupt, even where a shell has started the tests in its background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("where", ["waiting", "posting"])
 def test_ctrl_c_cancels_the_call_and_is_raised(made: Portal, where: str) -> None:
     call = Interrupted()
