@@ -26,6 +26,9 @@ _AGAINST = " against FerretDB"
 _PIPELINE = [{"$group": {"_id": "$group", "sum": {"$sum": "$n"}, "count": {"$sum": 1}}}]
 _N = "(doc->>'n')::bigint"
 
+_fresh = count(RECORDS)
+"""Numbers of records that are nowhere yet: one collection is measured against two others."""
+
 
 def _record(number: int) -> dict[str, Any]:
     """A record of about 300 bytes; ``n`` goes through all numbers in no order."""
@@ -60,7 +63,6 @@ async def _chosen(only: str, against: str, bare: dict[str, Call], shadow: dict[s
 
 
 def _mongo(things: Any) -> dict[str, Call]:
-    fresh = count(RECORDS)
 
     async def find(n: int) -> Any:
         low = n * _PRIME % RECORDS
@@ -73,13 +75,13 @@ def _mongo(things: Any) -> dict[str, Call]:
         return found
 
     async def insert(_: int) -> Any:
-        return await things.insert_many([_record(next(fresh)) | {"_id": f"fresh {next(fresh)}"} for _ in range(1000)])
+        numbers = [next(_fresh) for _ in range(1000)]
+        return await things.insert_many([_record(number) | {"_id": f"fresh {number}"} for number in numbers])
 
     return {_FIND: find, _GROUP: group, _INSERT: insert}
 
 
 def _sql(conn: Any) -> dict[str, Call]:
-    fresh = count(RECORDS)
     select = f"SELECT doc FROM bench_wide WHERE {_N} >= $1 AND {_N} < $2 ORDER BY {_N} LIMIT 20"
     groups = f"SELECT doc->>'group', sum({_N}), count(*) FROM bench_wide GROUP BY 1"
     add = "INSERT INTO bench_wide SELECT * FROM unnest($1::text[], $2::jsonb[])"
@@ -94,7 +96,7 @@ def _sql(conn: Any) -> dict[str, Call]:
         return found
 
     async def insert(_: int) -> Any:
-        records = [_record(next(fresh)) for _ in range(1000)]
+        records = [_record(next(_fresh)) for _ in range(1000)]
         return await conn.execute(add, [f"fresh {r['_id']}" for r in records], [json.dumps(r) for r in records])
 
     return {_FIND: find, _GROUP: group, _INSERT: insert}
