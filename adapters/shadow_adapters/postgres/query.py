@@ -182,7 +182,7 @@ async def fetch_all(call: Call, gate: Gate, query: Query) -> list[Document]:
     probed = await _probe(call, gate, query) if query.limit else None
     if probed is not None:
         return [document for _, document in probed]
-    async with aclosing(batches(call, gate, query)) as stream:
+    async with aclosing(_streamed(call, gate, query)) as stream:
         return [document async for batch in stream for document in batch]
 
 
@@ -273,7 +273,29 @@ def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:
 
 
 async def batches(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Document]]:
-    """Everything that the query asks for, a batch at a time, through a cursor. To be closed (`aclosing`)."""
+    """Everything that the query asks for, a batch at a time. To be closed (`aclosing`).
+
+    A few documents come by one statement: a cursor would cost five round trips.
+    """
+    few = await _few(call, gate, query) if query.limit and query.skip + query.limit <= BATCH else None
+    if few is None:
+        async with aclosing(_streamed(call, gate, query)) as stream:
+            async for documents in stream:
+                yield documents
+    elif few:
+        yield few
+
+
+async def _few(call: Call, gate: Gate, query: Query) -> list[Document] | None:
+    """The answer, if one statement has all of it."""
+    if query.pushed:
+        return [call.layout.document(row.stored) for row in await select_pushed(call, gate, query)]
+    probed = await _probe(call, gate, query)
+    return None if probed is None else [document for _, document in probed]
+
+
+async def _streamed(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Document]]:
+    """`batches` through a cursor."""
     if query.sort is not None and query.order is None and query.fields is None:
         yield await _sorted(call, gate, query)
         return
