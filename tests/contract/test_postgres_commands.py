@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -253,3 +254,31 @@ async def test_without_a_sort_everything_comes_once_in_any_order(store: Store) -
     assert len({document["_id"] for document in some} & set(ids)) == len(some) == 7
     taken = (await store.run(modify({"name": "same"}, remove=True)))["value"]["_id"]
     assert sorted(document["_id"] for document in await store.find({})) == [each for each in ids if each != taken]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"filter": {"name": {"$gte": "name 3"}}, "sort": {"name": 1}, "limit": 5},
+        {"filter": {"level": {"$gt": 3}}, "limit": 5},
+        {"filter": {}, "sort": {"level": -1, "_id": 1}, "skip": 2, "limit": 5},
+    ],
+)
+async def test_a_cursor_over_a_few_documents_asks_once(store: Store, sent: dict[str, Any]) -> None:
+    """Each statement is a round trip, and what a cursor reads in order it would sort as a whole."""
+    await store.insert(*({"_id": str(n), "name": f"name {n}", "level": n} for n in range(9)))
+    asked: list[str] = []
+
+    def note(query: Any) -> None:
+        asked.append(query.query)
+
+    expected = await store.find(sent["filter"], **{name: value for name, value in sent.items() if name != "filter"})
+    store.conn.add_query_logger(note)
+    cursor = await store.engine.open(store.conn, {"find": ENTITY, **sent}, FENCE)
+    found = await cursor.batch()
+    assert found == expected and len(found) == 5
+    assert await cursor.batch() == []
+    await cursor.close()
+    await asyncio.sleep(0)
+    store.conn.remove_query_logger(note)
+    assert len(asked) == 1, asked
