@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from itertools import islice
 from typing import Any, Final
 
 from bson.datetime_ms import DatetimeMS
@@ -18,9 +17,9 @@ from shadow_adapters.bson.keys import encode
 from shadow_adapters.bson.numbers import fits_long, kind_of, whole
 from shadow_adapters.bson.order import compare, compile_sort
 from shadow_adapters.bson.paths import MISSING, as_document
-from shadow_adapters.bson.pipeline.flow import BATCH, Batch, Context, Document, Flow, Stage
+from shadow_adapters.bson.pipeline.flow import Context, Document, Stage
 from shadow_adapters.bson.pipeline.scope import Scope
-from shadow_adapters.bson.pipeline.sort import SortKey
+from shadow_adapters.bson.pipeline.sort import Ordered, SortKey
 from shadow_adapters.bson.projection.paths import field_path
 from shadow_adapters.bson.types import type_name
 from shadow_adapters.failures import CommandFailure
@@ -170,30 +169,16 @@ class _Partition:
     due: Any
 
 
-class _Densify(Flow):
+class _Densify(Ordered):
     def __init__(self, path: list[str], partition: Expression, range: _Range, sort: SortKey, context: Context) -> None:
+        super().__init__("$densify", sort, context)
         self._path = path
         self._partition = partition
         self._range = range
-        self._sort = sort
         self._variables = context.variables
-        self._memory = context.memory("$densify")
-        self._held: list[Document] = []
         self._generated = 0
 
-    async def push(self, batch: Batch) -> Batch:
-        self._memory.add(batch)
-        self._held += batch
-        return []
-
-    async def end(self) -> AsyncGenerator[Batch]:
-        held, self._held = self._held, []
-        held.sort(key=self._sort)
-        densified = self._densified(held)
-        while batch := list(islice(densified, BATCH)):
-            yield batch
-
-    def _densified(self, documents: list[Document]) -> Iterator[Document]:
+    def made(self, documents: list[Document]) -> Iterator[Document]:
         bounds = self._range.bounds
         explicit = bounds if isinstance(bounds, tuple) else None
         partitions: dict[bytes, _Partition] = {}

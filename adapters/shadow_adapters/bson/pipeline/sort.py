@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from shadow_adapters.bson.expression.meta import TEXT_SCORE, check_meta
 from shadow_adapters.bson.order import compile_sort
-from shadow_adapters.bson.pipeline.flow import Batch, Context, Document, Flow, Stage, slices
+from shadow_adapters.bson.pipeline.flow import BATCH, Batch, Context, Document, Flow, Stage, slices
 from shadow_adapters.bson.pipeline.scope import Scope
 from shadow_adapters.failures import CommandFailure
 
@@ -22,7 +23,7 @@ Order = Callable[[Context], SortKey]
 def sort(name: str, spec: Any, scope: Scope) -> Stage:
     """``$sort``. Raises `CommandFailure`: 15973, 15976, and what `compile_sort` raises."""
     order = sort_order(spec, scope.names)
-    return Stage(name, lambda context: _Sort(order(context), context))
+    return Stage(name, lambda context: Ordered("$sort", order(context), context))
 
 
 def sort_order(spec: Any, names: Collection[str] = ()) -> Order:
@@ -80,10 +81,15 @@ def _check(spec: Any) -> None:
         raise CommandFailure(15976, "$sort stage must have at least one sort key")
 
 
-class _Sort(Flow):
-    def __init__(self, key: SortKey, context: Context) -> None:
+class Ordered(Flow):
+    """All documents in order, and what a stage makes of them then.
+
+    ``stage``: its name, for the count of what it holds.
+    """
+
+    def __init__(self, stage: str, key: SortKey, context: Context) -> None:
         self._key = key
-        self._memory = context.memory("$sort")
+        self._memory = context.memory(stage)
         self._held: list[Document] = []
 
     async def push(self, batch: Batch) -> Batch:
@@ -94,8 +100,13 @@ class _Sort(Flow):
     async def end(self) -> AsyncGenerator[Batch]:
         held, self._held = self._held, []
         held.sort(key=self._key)
-        for batch in slices(held):
+        made = self.made(held)
+        while batch := list(islice(made, BATCH)):
             yield batch
+
+    def made(self, documents: list[Document]) -> Iterator[Document]:
+        """What comes of the documents, which are in order: themselves."""
+        return iter(documents)
 
 
 def best(name: str, order: Order, count: int) -> Stage:
