@@ -11,12 +11,12 @@ from typing import Any
 
 import pymongo
 import pytest
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import PyMongoError
 
 from shadow.embedded import PostgresServer
 from shadow.motor import AsyncIOMotorClient
 from shadow.pymongo import AsyncMongoClient, MongoClient
-from tests.journeys.runtime_support import ENTITY, Site, running, until
+from tests.journeys.runtime_support import ENTITY, Site, answered, running
 
 GIVEN = 0.5
 """Seconds that a call is given."""
@@ -90,15 +90,7 @@ async def ends(call: Awaitable[Any], least: float = GIVEN) -> None:
 
 async def filled(site: Site, client: Any) -> Any:
     things = client[site.database][ENTITY]
-
-    async def served() -> bool:
-        try:
-            await things.delete_many({})
-        except AutoReconnect:  # a machine that is very slow may not have reached PostgreSQL yet
-            return False
-        return True
-
-    await until(served, "the first answer")
+    await answered(lambda: things.delete_many({}))
     await things.insert_many([{"_id": n, "n": n} for n in range(3)])
     return things
 

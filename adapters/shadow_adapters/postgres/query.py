@@ -177,11 +177,9 @@ def _order(call: Call, sort: Mapping[str, Any]) -> str | None:
 
 async def fetch_all(call: Call, gate: Gate, query: Query) -> list[Document]:
     """Everything that the query asks for."""
-    if query.pushed:
-        return [call.layout.document(row.stored) for row in await select_pushed(call, gate, query)]
-    probed = await _probe(call, gate, query) if query.limit else None
-    if probed is not None:
-        return [document for _, document in probed]
+    few = await _few(call, gate, query) if query.pushed or query.limit else None
+    if few is not None:
+        return few
     async with aclosing(_streamed(call, gate, query)) as stream:
         return [document async for batch in stream for document in batch]
 

@@ -52,9 +52,10 @@ async def obeyed_by(call: Call, command: Mapping[str, Any], filter: str) -> Mapp
     layout = call.layout
     if not isinstance(layout, DocumentsLayout) or (isinstance(hint, Mapping) and "$natural" in hint):
         return command
-    if _held(layout, hint) is None:
-        await learn(call, layout)
     held = _held(layout, hint)
+    if held is None:
+        await learn(call, layout)
+        held = _held(layout, hint)
     if held is not None:
         return _narrowed(command, filter, held) if held else command
     if call.fence is not None and call.fence.stale_after is not None:
