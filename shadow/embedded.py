@@ -190,7 +190,8 @@ class MongoServer(Server):
         _require("secantus")
         data = ["--storage-path", str(self.folder / "data"), "--cache-size", "1G", "--log-level", "WARNING"]
         sync = ["--sync-on-commit"] if self._durable else []
-        return [sys.executable, "-m", "secantus", "--host", HOST, "--port", str(self.port), *data, *sync]
+        python = [sys.executable, "-X", "faulthandler"]  # one that is aborted leaves in its log what it was doing
+        return [*python, "-m", "secantus", "--host", HOST, "--port", str(self.port), *data, *sync]
 
 
 class PostgresServer(Server):

@@ -7,6 +7,8 @@ Servers live for the session; each test gets databases of its own. A test that d
 from __future__ import annotations
 
 import os
+import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pymongo
 import pytest
+from pymongo.errors import PyMongoError
 
 from shadow.embedded import EmbeddedError, MongoServer, PostgresServer, Server
 
@@ -34,19 +37,35 @@ def _started(make: Callable[[], S]) -> S:
         pytest.skip(str(error))
 
 
+def _started_anew(server: MongoServer) -> str:
+    """Start a server that hangs anew; the end of its log, with what its threads were doing."""
+    os.kill(server.pid, signal.SIGABRT)
+    time.sleep(1)
+    told = server.log.read_text("utf-8", "replace")[-8000:]
+    server.kill()
+    server.start()
+    return told
+
+
 def _with_database(uri: str, database: str) -> str:
     """The same connection string with another database in its path."""
     return urlunsplit(urlsplit(uri)._replace(path=f"/{database}"))
 
 
 @pytest.fixture(scope="session")
-def mongo_server_uri() -> Iterator[str]:
-    """A MongoDB for the whole session, without a database in its URI."""
-    if given := os.environ.get("SHADOW_TEST_MONGO"):
-        yield given
+def mongo_server() -> Iterator[MongoServer | None]:
+    """A MongoDB for the whole session; None where one runs already."""
+    if os.environ.get("SHADOW_TEST_MONGO"):
+        yield None
         return
     with _started(MongoServer) as server:
-        yield server.uri
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongo_server_uri(mongo_server: MongoServer | None) -> str:
+    """The session's MongoDB, without a database in its URI."""
+    return os.environ["SHADOW_TEST_MONGO"] if mongo_server is None else mongo_server.uri
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +79,20 @@ def postgres_server_dsn() -> Iterator[str]:
 
 
 @pytest.fixture
-def mongo_uri(mongo_server_uri: str) -> Iterator[str]:
-    """A connection string whose default database is this test's own; dropped afterwards."""
+def mongo_uri(mongo_server: MongoServer | None, mongo_server_uri: str) -> Iterator[str]:
+    """A connection string whose default database is this test's own; dropped afterwards.
+
+    A server that does not answer then is started anew, so that it costs one test and not all that follow.
+    """
     database = f"t_{uuid.uuid4().hex[:12]}"
     yield _with_database(mongo_server_uri, database)
-    with pymongo.MongoClient[dict[str, object]](mongo_server_uri, timeoutMS=60_000) as client:  # or it waits for ever
-        client.drop_database(database)
+    try:
+        with pymongo.MongoClient[dict[str, object]](mongo_server_uri, timeoutMS=60_000) as client:
+            client.drop_database(database)
+    except PyMongoError as error:
+        if mongo_server is None:
+            raise
+        raise AssertionError(f"the session's MongoDB did not answer: {_started_anew(mongo_server)}") from error
 
 
 @pytest.fixture

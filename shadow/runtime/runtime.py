@@ -82,6 +82,12 @@ class Runtime:
         assert settings is not None
         return settings.name
 
+    @property
+    def joined(self) -> bool:
+        """Whether this process has a place in the fleet, and knows the phases."""
+        control = self.control
+        return control.ready.is_set() and control.failure is None and control.node.membership.fleet is not None
+
     async def loop(self) -> Loop:
         """Shadow in the running loop, started when first asked for; waits a moment for the first lease.
 
@@ -118,7 +124,7 @@ class Runtime:
             )
 
     async def _soon_known(self, here: LoopEntity) -> bool:
-        if self._joined() and here.entity.name not in self._waited_for:
+        if self.joined and here.entity.name not in self._waited_for:
             self._waited_for.add(here.entity.name)
             limit = time.monotonic() + self.settings.protocol.mark_budget_ms / 1000
             while not here.handle.view().known:
@@ -149,7 +155,7 @@ class Runtime:
     async def _open(self, running: asyncio.AbstractEventLoop) -> Loop:
         self.start()
         limit = running.time() + _JOIN_SECONDS
-        while not self.control.ready.is_set() or not self._joined():
+        while not self.joined:
             if self.control.failure is not None:
                 raise StoreDown("Shadow's control thread has ended") from self.control.failure
             if running.time() > limit and self.control.ready.is_set():
@@ -159,9 +165,6 @@ class Runtime:
         self._loops[running] = loop
         self._opening.pop(running, None)
         return loop
-
-    def _joined(self) -> bool:
-        return self.control.node.membership.fleet is not None
 
 
 class Binding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections import Counter
 from typing import Any, TextIO
 
@@ -19,6 +20,8 @@ FILE = "SHADOW_DRIVERS_RESULTS"
 
 UNHEARD = "SHADOW_DRIVERS_UNHEARD"
 """Set in the environment where calls are not to reach MongoDB as they are made: what was sent is not compared then."""
+
+JOIN_SECONDS = 30.0
 
 _SPECIFICATIONS = ("test.unified_format", "test.asynchronous.unified_format")
 
@@ -48,6 +51,7 @@ class Recorder:
             self._write(test=report.nodeid, outcome="failed", why=reason(report))
 
     def pytest_collection_finish(self) -> None:
+        join()
         for name in _SPECIFICATIONS if UNHEARD in os.environ else ():
             if name in sys.modules:
                 sys.modules[name].UnifiedSpecTestMixinV1.check_events = _unheard
@@ -74,6 +78,17 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(told, "reprcrash", None)
     lines = (crash.message if crash is not None else str(told or "")).strip().splitlines()
     return lines[0] if lines else ""
+
+
+def join() -> None:
+    """Know the phases before the first call, which would be legacy's otherwise: no collection here is armed."""
+    if "SHADOW_RUN" in os.environ:
+        from shadow.runtime import current
+
+        current().start()
+        until = time.monotonic() + JOIN_SECONDS
+        while not current().joined and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 def counted(metric: str, label: str) -> dict[str, int]:

@@ -6,9 +6,11 @@ Everything is seen past Shadow: MongoDB by a bare driver, PostgreSQL by a connec
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -295,7 +297,7 @@ async def until(
     limit = loop.time() + PATIENCE
     while not await condition():
         if loop.time() > limit:
-            said = await told() if told is not None else ""
+            said = await told() if told is not None else _threads()
             raise AssertionError(f"{what} never came\n{said}")
         await asyncio.sleep(0.05)
 
@@ -311,6 +313,14 @@ async def answered(call: Callable[[], Awaitable[Any]]) -> None:
         return True
 
     await until(once, "the first answer")
+
+
+def _threads() -> str:
+    """What the threads of this process are doing."""
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        return file.read()
 
 
 def environment() -> dict[str, str]:
