@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pymongo
 import pytest
+from secantus.transactions import TransactionRegistry
 
 from shadow import watchdog
 from shadow.embedded import EmbeddedError, MongoServer, PostgresServer
@@ -108,3 +109,8 @@ def test_a_server_that_does_not_come_up_names_a_log_that_is_kept() -> None:
     assert "shared_buffers" in log.read_text()
     log.unlink()
     log.parent.rmdir()
+
+
+def test_what_is_replaced_in_the_stand_in_for_mongodb_is_there() -> None:
+    """Else it would look at thousands of remembered writes at each write, and only be slow."""
+    assert callable(TransactionRegistry._prune_retryable_locked)
