@@ -20,12 +20,14 @@ class Budgets:
         mismatch_rate: upper bound of the confirmed mismatch rate.
         rehearsal_rate: upper bound of the rehearsals' mismatch rate.
         p99_ratio: new's p99 over legacy's.
+        error_rate: of calls that new did not answer, to the breaker alone.
     """
 
     mark_age: float = 10.0
     mismatch_rate: float = 0.01
     rehearsal_rate: float = 0.01
     p99_ratio: float = 3.0
+    error_rate: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

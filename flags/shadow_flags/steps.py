@@ -56,7 +56,6 @@ class Standing:
     aim: Phase
     members: Sequence[Member]
     blocked: Sequence[str] = ()  # by gates, for the next step forward
-    latched: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,6 @@ def _begin(at: Standing) -> Decision:
     if to is None:
         return Wait([])
     forward = to.rank > at.phase.rank
-    if forward and at.latched:
-        return Wait([f"the breaker holds it: {at.latched}"])
     if forward and at.blocked:
         return Wait(list(at.blocked))
     disagreement = _protocols(at.members)

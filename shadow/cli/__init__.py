@@ -7,7 +7,7 @@ import sys
 import typer
 
 from shadow import __version__
-from shadow.cli import check, demo, forget, jobs, moving, run, samples, schema, status
+from shadow.cli import check, clear, demo, forget, jobs, moving, run, samples, schema, status
 from shadow.cli.errors import EXPECTED, in_words
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("rollback")(moving.rollback)
 app.command("backfill")(jobs.backfill)
 app.command("verify")(jobs.verify)
 app.command("samples")(samples.samples)
+app.command("clear")(clear.clear)
 app.command("forget")(forget.forget)
 app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(run.run)
 app.command("demo")(demo.demo)

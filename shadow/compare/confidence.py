@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from math import lgamma, log, log1p, pi
 
+from shadow.metrics.recent import Recent
+
 _HALVINGS = 50  # of an interval of length 1: finer than a double near 0.001 needs
 
 
@@ -47,8 +49,13 @@ def upper_bound(mismatches: int, compared: int, alpha: float) -> float:
     return high
 
 
+def lower_bound(mismatches: int, compared: int, alpha: float) -> float:
+    """The lower confidence bound of the rate, as `upper_bound` is the upper one; 0 while nothing was compared."""
+    return 1.0 - upper_bound(compared - mismatches, compared, alpha)
+
+
 class RateBound:
-    """The bound as a running count of one process."""
+    """The bound as a running count of one process. ``recent``: the same comparisons of the last minute."""
 
     def __init__(self, alpha: float) -> None:
         if not 0 < alpha < 1:
@@ -56,11 +63,13 @@ class RateBound:
         self.alpha = alpha
         self.compared = 0
         self.mismatches = 0
+        self.recent = Recent()
 
     def observe(self, mismatch: bool) -> None:
         """Count one conclusive comparison."""
         self.compared += 1
         self.mismatches += mismatch
+        self.recent.observe(mismatch)
 
     @property
     def upper(self) -> float:

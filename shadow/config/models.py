@@ -11,7 +11,17 @@ from shadow.config.problems import mistake
 
 MEBIBYTE = 1024 * 1024
 Gate = Literal[
-    "clients", "backfill", "marks", "refused", "debts", "unsupported", "mismatches", "latency", "rehearsals", "verify"
+    "clients",
+    "backfill",
+    "marks",
+    "refused",
+    "debts",
+    "unsupported",
+    "mismatches",
+    "latency",
+    "errors",
+    "rehearsals",
+    "verify",
 ]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -50,13 +60,17 @@ class FlagsSettings(Section):
 
 
 class GatesSettings(Section):
-    """What must hold before a phase may advance. Rates are upper confidence bounds, which fall as more is compared."""
+    """What must hold before a phase may advance. Rates are upper confidence bounds, which fall as more is compared.
+
+    The breaker trips over the same budgets, by lower confidence bounds of the last minute.
+    """
 
     mark_age_seconds: PositiveFloat = 10.0
     mismatch_rate: Fraction = 0.01
     rehearsal_rate: Fraction = 0.01
     p99_ratio: PositiveFloat = 3.0
-    waived: tuple[Gate, ...] = ()  # gates that may not block: the operator knows better
+    error_rate: Fraction = 0.01  # of calls that PostgreSQL did not answer; the breaker's alone
+    waived: tuple[Gate, ...] = ()  # gates that may neither block nor trip the breaker: the operator knows better
 
 
 class ProtocolSettings(Section):

@@ -111,6 +111,9 @@ PHASE = _gauge(
 )
 EPOCH = _gauge("shadow_epoch", "entity", "Epoch that this process acts under.", "mostrecent")
 GATE_BLOCKED = _gauge("shadow_gate_blocked", "entity gate", "1 while this gate blocks the next phase.", "mostrecent")
+BREAKER_OPEN = _gauge(
+    "shadow_breaker_open", "entity", "1 while the breaker holds the entity where legacy answers.", "mostrecent"
+)
 FENCE_SECONDS = _histogram("shadow_fence_seconds", "entity", "How long a fence held the callers.", _PAUSE)
 LEASE_AGE_SECONDS = _gauge(
     "shadow_lease_age_seconds", "", "Time since the lease was last renewed.", "livemax", "seconds"

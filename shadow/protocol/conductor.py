@@ -22,6 +22,7 @@ from shadow.protocol.membership import Membership
 from shadow.protocol.settings import Terms
 from shadow_adapters.contract import Burden, Control, EntityState, Fleet, Lease, Legacy, ProcessInfo, Transition
 from shadow_adapters.failures import StoreError
+from shadow_flags.breaker import HELD, WATCHED, held_back
 from shadow_flags.phases import PHASES, Phase, Store, next_towards
 from shadow_flags.steps import Decision, Enter, Member, Settle, Stage, Standing, Start, Wait, decide
 
@@ -44,6 +45,7 @@ class Conductor:
     Args:
         aim: where the operator wants an entity, from its settled phase; None while no flag was ever read.
         blocked: why a step forward to a phase is blocked by gates.
+        tripped: why an entity is to be taken back to where legacy answers.
         refuses: whether a process that cannot renew refuses calls of an entity (None: of all).
         legacy: an entity's legacy store, to arm it.
     """
@@ -56,6 +58,7 @@ class Conductor:
         terms: Terms,
         aim: Callable[[str, Phase], Phase | None],
         blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]],
+        tripped: Callable[[str], Awaitable[list[str]]],
         refuses: Callable[[str | None], bool],
         legacy: Callable[[str], Legacy],
         observer: ConductorObserver,
@@ -66,6 +69,7 @@ class Conductor:
         self._terms = terms
         self._aim = aim
         self._blocked = blocked
+        self._tripped = tripped
         self._refuses = refuses
         self._legacy = legacy
         self._observer = observer
@@ -105,8 +109,13 @@ class Conductor:
     async def _entity(self, state: EntityState, fleet: Fleet) -> None:
         phase = Phase(state.phase)
         aim = self._aim(state.entity, phase)
+        if aim is not None and await self._latch(state, phase, aim):
+            return  # the next look acts upon it
+        if aim is not None and state.latch is not None:
+            aim = held_back(aim)
         if aim is None or (state.step is None and aim is phase):
-            self._observer.waiting(state.entity, ())
+            held = () if state.latch is None else (f"the breaker holds it: {state.latch}",)
+            self._observer.waiting(state.entity, held)
             return
         if asyncio.get_running_loop().time() < self._not_before.get(state.entity, 0.0):
             return
@@ -134,8 +143,27 @@ class Conductor:
             aim=aim,
             members=members(state, fleet, self._terms.settle if self._refuses(state.entity) else None),
             blocked=tuple(blocked),
-            latched=state.latch,
         )
+
+    async def _latch(self, state: EntityState, phase: Phase, aim: Phase) -> bool:
+        """Trip the entity's breaker, or clear it where the flag has come back to where it holds the entity."""
+        if state.stage == Stage.FENCE:
+            return False  # which ends soon, one way or the other
+        within = aim.rank <= HELD.rank
+        if state.latch is not None and within:
+            latch, why = None, f"the flag asks for {aim}: the breaker is cleared"
+        elif state.latch is None and phase in WATCHED and not within:
+            reasons = await self._tripped(state.entity)
+            latch, why = "; ".join(reasons) or None, "the breaker trips"
+        else:
+            return False
+        if latch == state.latch:
+            return False
+        who = f"{self._me.host}/{self._me.pid}"
+        change = latched(state, latch, who, why)
+        if await self._control.transition(change):
+            self._observer.moved(change)
+        return True
 
     async def _apply(self, state: EntityState, change: Transition, decision: Decision, now: float) -> None:
         if change.step in (Phase.READ_NEW, Phase.WRITE_NEW):
@@ -147,6 +175,12 @@ class Conductor:
             self._observer.fenced(state.entity, now - state.stage_since, decision.moved)
             if not decision.moved:
                 self._not_before[state.entity] = asyncio.get_running_loop().time() + _FENCE_PAUSE
+
+
+def latched(state: EntityState, latch: str | None, who: str, why: str) -> Transition:
+    """Nothing but the breaker changes: ``latch`` is why it holds the entity, None where it no longer does."""
+    evidence = {"latch": latch, "was": state.latch}
+    return Transition(state.entity, state.epoch, state.phase, state.step, state.stage, who, why, evidence, latch=latch)
 
 
 def members(state: EntityState, fleet: Fleet, accounted_after: float | None) -> list[Member]:

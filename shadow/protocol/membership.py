@@ -92,6 +92,11 @@ class Membership:
         """PostgreSQL's clock at the loop time ``now``, or a little earlier; None while it was never told."""
         return None if self.fleet is None else self.fleet.now + (now - self._received) - self._terms.lag
 
+    def held(self, entity: str) -> str | None:
+        """Why the breaker holds an entity; None where it does not."""
+        state = None if self.fleet is None else self.fleet.entities.get(entity)
+        return None if state is None else state.latch
+
     def hasten(self) -> None:
         """Renew at once, since an entity has appeared. In the control loop."""
         self._soon.set()

@@ -39,6 +39,7 @@ class Wishes:
     Attributes:
         aim: where the operator wants an entity, from its settled phase; None while no flag was ever read.
         blocked: why gates block a step forward.
+        tripped: why the breaker takes an entity back.
         gone: whether another process of this host is surely gone.
         order: the entities, parents first.
         refuses: whether every process refuses calls of an entity (None: of all) while it cannot renew its lease.
@@ -46,6 +47,7 @@ class Wishes:
 
     aim: Callable[[str, Phase], Phase | None]
     blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]]
+    tripped: Callable[[str], Awaitable[list[str]]]
     gone: Gone
     order: Callable[[], Sequence[str]]
     refuses: Callable[[str | None], bool]
@@ -88,7 +90,16 @@ class Node:
             me, control, self.book, self.journal, folder, terms, self.views, lambda: list(self.handles), wishes.gone
         )
         self.conductor = Conductor(
-            me, control, self.membership, terms, wishes.aim, wishes.blocked, wishes.refuses, legacy, observer
+            me,
+            control,
+            self.membership,
+            terms,
+            wishes.aim,
+            wishes.blocked,
+            wishes.tripped,
+            wishes.refuses,
+            legacy,
+            observer,
         )
         self.lane = self.new_lane(control, legacy)
         leads = lambda: self.conductor.conducting  # noqa: E731

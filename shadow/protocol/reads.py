@@ -33,10 +33,13 @@ async def read(
     wants_new: Callable[[View], bool],
     on_new: Callable[[Fence | None], Awaitable[T]],
     on_legacy: Callable[[], Awaitable[T]],
+    late: Callable[[], None],
 ) -> tuple[T, Store, View]:
     """The answer, the store that gave it, and the view that it was given under.
 
-    ``wants_new``: whether the route of this read asks for new, where both stores may answer.
+    Args:
+        wants_new: whether the route of this read asks for new, where both stores may answer.
+        late: told where new took so long that legacy was asked instead.
 
     Raises what the answering store raises; `StoreDown` where new is the authority and cannot be reached.
     """
@@ -46,7 +49,7 @@ async def read(
             if not view.reads_new:
                 return await on_legacy(), Store.LEGACY, view
             if view.authority is Store.LEGACY:
-                return *await _vouched(handle, terms, view, wants_new, on_new, on_legacy), view
+                return *await _vouched(handle, terms, view, wants_new, on_new, on_legacy, late), view
             return await on_new(read_fence(view, terms)), Store.NEW, view
         except (NotReadable, EpochMoved):
             pass
@@ -62,13 +65,16 @@ async def _vouched(
     wants_new: Callable[[View], bool],
     on_new: Callable[[Fence | None], Awaitable[T]],
     on_legacy: Callable[[], Awaitable[T]],
+    late: Callable[[], None],
 ) -> tuple[T, Store]:
     if wants_new(view):
         try:
             async with asyncio.timeout(terms.sync_timeout):
                 return await on_new(read_fence(view, terms)), Store.NEW
-        except (NotReadable, StoreDown, TimeoutError):
+        except (NotReadable, StoreDown):
             pass
+        except TimeoutError:
+            late()
     return await on_legacy(), Store.LEGACY
 
 

@@ -21,6 +21,7 @@ from shadow.router.cursor import NewCursor, Opened
 from shadow.router.lapsing import Guard
 from shadow.router.trial import trial
 from shadow.router.waits import latest, lent, timed
+from shadow.runtime.asked import Asked
 from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.codec import decode
@@ -58,6 +59,7 @@ async def read(here: LoopEntity, loop: Loop, op: ReadOp[R]) -> Answered[R]:
             wants_new=lambda view: _wants_new(loop, place, view),
             on_new=lambda fence: on_new(loop, entity, op, fence),
             on_legacy=Guard(here).reading(op.on_legacy),
+            late=lambda: entity.answers.observe(True),
         )
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error
@@ -76,12 +78,13 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
     if one is None and isinstance(op, ReadOp):
         command = timed(op.patience, command)
     until = latest(op.patience, command)
-    async with loop.pool.connection() if until is None else lent(loop.pool, until) as conn:
-        if one is not None and isinstance(op, ReadOp):
-            record = await entity.engine.find_record(conn, key_of(one.id), fence)
-            answer: R = op.of_record(record)
-            return answer
-        reply = await entity.engine.execute(conn, command, fence=fence)
+    with Asked(entity.answers):
+        async with loop.pool.connection() if until is None else lent(loop.pool, until) as conn:
+            if one is not None and isinstance(op, ReadOp):
+                record = await entity.engine.find_record(conn, key_of(one.id), fence)
+                answer: R = op.of_record(record)
+                return answer
+            reply = await entity.engine.execute(conn, command, fence=fence)
     named = unsupported_in(reply)
     if named is not None:
         entity.count_unsupported(named)
@@ -236,6 +239,7 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: CursorRead, company: Com
             wants_new=lambda view: _wants_new(loop, place, view),
             on_new=new,
             on_legacy=Guard(here).reading(legacy),
+            late=lambda: entity.answers.observe(True),
         )
     except (StoreDown, OutcomeUnknown) as error:
         raise driver_exception(error) from error
@@ -257,7 +261,8 @@ async def _open_on_new(
 ) -> NewCursor:
     """A cursor on PostgreSQL; a command that new does not serve is legacy's as long as it can be, as in `on_new`."""
     try:
-        return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours)
+        with Asked(entity.answers):
+            return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours)
     except CommandFailure as failure:
         if failure.unsupported is None or fence is None or fence.stale_after is None:
             raise

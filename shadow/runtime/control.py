@@ -23,6 +23,7 @@ from shadow.metrics.sink import Sink
 from shadow.protocol.lane import Lane
 from shadow.protocol.node import Node, Wishes
 from shadow.protocol.settings import Terms
+from shadow.runtime.breaker import Breaker
 from shadow.runtime.entity import Entity
 from shadow.runtime.evidence import asks_for_clients, budgets, evidence, seen
 from shadow.runtime.expiry import expire
@@ -94,6 +95,7 @@ class ControlThread:
         self._legacy: dict[str, MongoStore] = {}
         self._new: dict[str, PostgresRecords] = {}
         self._without_table: set[str] = set()
+        self._breaker = Breaker(settings.gates)
         self._expire_next = 0.0
         self._discover_at = 0.0
         self.told = Told(sink)
@@ -142,7 +144,7 @@ class ControlThread:
             control,
             self._legacy_of,
             self._new_of,
-            Wishes(self._aim, self._blocked, gone=surely_gone, order=self._order, refuses=self._refuses),
+            Wishes(self._aim, self._blocked, self._tripped, gone=surely_gone, order=self._order, refuses=self._refuses),
             self.told,
             journal_bytes=settings.journal_max_bytes,
             clock=time.monotonic,
@@ -293,6 +295,9 @@ class ControlThread:
             self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
         return [why for why in found.values() if why]
 
+    async def _tripped(self, entity: str) -> list[str]:
+        return self._breaker.look(entity, await self._control.facts(entity))
+
     async def _is_view(self, entity: Entity) -> bool:
         """Whether a pattern covers what is no collection. Raises pymongo's errors."""
         if entity.flag == entity.name:
@@ -339,6 +344,8 @@ class ControlThread:
             if view is None or not view.known:
                 continue
             sink.set(table.PHASE, (name,), view.phase.rank)
+            held = node.membership.held(name)
+            sink.set(table.BREAKER_OPEN, (name,), float(held is not None))
             sink.set(table.EPOCH, (name,), view.epoch)
             waiting = [lane.queue.waiting(name) for lane in list(node.lanes)]
             sink.set(table.SYNC_QUEUE_KEYS, (name,), sum(keys for keys, _ in waiting))

@@ -9,6 +9,7 @@ from typing import Any
 from shadow.compare.account import Account
 from shadow.compare.confidence import RateBound
 from shadow.config import EntitySettings
+from shadow.metrics.recent import Recent
 from shadow.metrics.sink import Sink
 from shadow.metrics.tally import Tally
 from shadow.protocol.view import View
@@ -34,6 +35,7 @@ class Entity:
         latencies: what each store took for recent reads, in seconds.
         unsupported: calls that only legacy could serve, by name.
         direct: calls that the driver was asked for directly.
+        answers: calls on new lately; a hit is one that new did not answer.
     """
 
     def __init__(self, settings: EntitySettings, flag: str, database: str, collection: str, sink: Sink) -> None:
@@ -47,6 +49,7 @@ class Entity:
         self.account = Account(settings.name, sink)
         self.bound = RateBound(_ALPHA)
         self.rehearsed = RateBound(_ALPHA)
+        self.answers = Recent()
         self.wanted = Wanted(routes=uniform(Phase.DUAL_WRITE), known=False)
         self.unsupported: dict[str, int] = {}
         self.direct = Tally()

@@ -13,6 +13,7 @@ from shadow_flags.phases import Phase
 
 _ALPHA = 0.05
 _UNSUPPORTED = "unsupported:"
+_RECENT = "recent:"
 
 Facts = dict[str, tuple[float, float]]
 
@@ -27,6 +28,12 @@ def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
             (entity.name, "rehearsed"): entity.rehearsed.compared,
             (entity.name, "rehearsal_mismatches"): entity.rehearsed.mismatches,
         }
+        for seen_name, hits_name, recent in (
+            ("compared", "mismatches", entity.bound.recent),
+            ("asked", "failed", entity.answers),
+        ):
+            counts = recent.counts()
+            found[entity.name, _RECENT + seen_name], found[entity.name, _RECENT + hits_name] = counts
         for store in ("legacy", "new"):
             if (p99 := entity.p99(store)) is not None:
                 found[entity.name, f"{store}_p99"] = p99
@@ -37,7 +44,13 @@ def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
 
 def budgets(given: GatesSettings) -> Budgets:
     """What the operator tolerates, from the configuration."""
-    return Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio)
+    return Budgets(given.mark_age_seconds, given.mismatch_rate, given.rehearsal_rate, given.p99_ratio, given.error_rate)
+
+
+def p99_ratio(facts: Facts) -> float | None:
+    """New's p99 over legacy's, each of the process where it is worst; None while too little was asked."""
+    slow, fast = facts.get("new_p99"), facts.get("legacy_p99")
+    return slow[1] / fast[1] if slow and fast and fast[1] > 0 else None
 
 
 def asks_for_clients(target: Phase, given: GatesSettings) -> bool:
@@ -65,7 +78,6 @@ def evidence(
     def rate(mismatches: str, compared: str) -> float | None:
         return upper_bound(total(mismatches), total(compared), _ALPHA) if total(compared) else None
 
-    slow, fast = facts.get("new_p99"), facts.get("legacy_p99")
     left = total("verify_missing") + total("verify_extra") + total("verify_different")
     return Evidence(
         backfill=state.backfill,
@@ -79,7 +91,7 @@ def evidence(
         },
         mismatch_rate=rate("mismatches", "compared"),
         rehearsal_rate=rate("rehearsal_mismatches", "rehearsed"),
-        p99_ratio=slow[1] / fast[1] if slow and fast and fast[1] > 0 else None,
+        p99_ratio=p99_ratio(facts),
         foreign_clients=tuple(clients),
         waived=frozenset(waived),
         verify_clean="verify_compared" in facts and left == 0,  # an empty collection is clean too

@@ -73,6 +73,7 @@ class Site:
         table: the collection goes to ``orchestra.agents``; else to the layout ``documents``.
         protocol: settings beside those below.
         on_lapse: what the processes do while they cannot renew their lease.
+        error_rate: of calls that new does not answer, above which the breaker trips.
         waived: gates that may not block; the tests' own driver is a client that is not Shadow's.
     """
 
@@ -83,6 +84,7 @@ class Site:
     table: bool = False
     protocol: Mapping[str, object] = field(default_factory=dict)
     on_lapse: str = "serve"
+    error_rate: float = 1.0
     waived: list[str] = field(default_factory=lambda: ["clients"])
 
     @property
@@ -123,6 +125,7 @@ waived = {_toml(self.waived)}
 mismatch_rate = 0.5
 rehearsal_rate = 0.5
 p99_ratio = 100
+error_rate = {self.error_rate}
 [entities.{ENTITY}]
 legacy = {{ mongo = "{self.database}.{ENTITY}" }}
 phase = "{phase}"

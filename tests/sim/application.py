@@ -126,6 +126,7 @@ class Application:
                 wants_new=lambda _: True,
                 on_new=on_new,
                 on_legacy=on_legacy,
+                late=lambda: None,
             )
             self._world.check_read(key, floor, record, f"{store} (view {view.phase}, {process.name})")
 

@@ -32,6 +32,7 @@ class Process:
         self.host = host
         self.life = life
         self.name = f"{host}.{life}"
+        self._chance = world.chance(f"breaker {self.name}")
         identity = UUID(int=world.identities.getrandbits(128), version=4)
         self.info = ProcessInfo(identity, host, life, "one", float(life), command=self.name)
         self.legacy = WatchedLegacy(self)
@@ -43,7 +44,14 @@ class Process:
             WatchedControl(self),
             lambda _: self.legacy,
             lambda _: self.new,
-            Wishes(world.aim, self._blocked, self._gone, lambda: [ENTITY], lambda _: world.scenario.refuses),
+            Wishes(
+                world.aim,
+                self._blocked,
+                self._tripped,
+                self._gone,
+                lambda: [ENTITY],
+                lambda _: world.scenario.refuses,
+            ),
             self,
             clock=world.loop.time,
         )
@@ -131,6 +139,10 @@ class Process:
 
     async def _blocked(self, state: EntityState, to: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         return ["backfill"] if to is Phase.SHADOW_READ and state.backfill != "done" else []
+
+    async def _tripped(self, _: str) -> list[str]:
+        trips = not self.world.healed and self._chance.random() < 0.01
+        return ["a bad moment"] if trips else []
 
     # -- whom the protocol tells
 

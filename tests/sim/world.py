@@ -146,7 +146,7 @@ class World:
             await asyncio.sleep(chance.uniform(0.1, 0.5) if self.scenario.plan else chance.uniform(0.3, 4.0))
             if not self.scenario.plan:
                 self._target = chance.choice([*STARTS, Phase.NEW] if self.scenario.ends else STARTS)
-            elif self.phase is self._target:
+            elif self.phase is self._target or self.server.entities.rows[ENTITY].latch is not None:
                 self._target = next(plan)
 
     def aim(self, _entity: str, _phase: Phase) -> Phase:

@@ -192,9 +192,10 @@ ON CONFLICT (entity, name, process) DO UPDATE SET value = excluded.value, at = e
 
 -- name: facts
 -- What the fleet has seen of an entity. Calls that new does not serve count while a process that made them says so: with
--- the release that makes them gone, they are.
+-- the release that makes them gone, they are. What was recent is so while a process keeps saying so.
 SELECT name, sum(value) AS total, max(value) AS worst FROM shadow.fact
  WHERE entity = $1 AND (name NOT LIKE 'unsupported:%' OR at > clock_timestamp() - interval '10 minutes')
+   AND (name NOT LIKE 'recent:%' OR at > clock_timestamp() - interval '10 seconds')
  GROUP BY name;
 
 -- name: save_job
