@@ -162,7 +162,8 @@ async def outcome(call: Callable[[], Any]) -> Any:
     except OperationFailure as error:
         return type(error).__name__, error.code, error.details.get("keyValue") if error.details else None
     except Exception as error:
-        return type(error).__name__, str(error)
+        said = str(error)  # of which the older drivers that are supported leave out the type that was given
+        return type(error).__name__, said.partition(", not <class ")[0] if isinstance(error, TypeError) else said
 
 
 def plain(result: Any) -> Any:
