@@ -117,6 +117,48 @@ async def test_a_call_ends_with_the_time_out_around_it(site: Site, own_postgres:
         await (made.close() or _nothing())
 
 
+CANCELLED: dict[str, Call] = {
+    **CALLS,
+    "find in batches": lambda things: _listed(things.find({}, batch_size=2)),
+    "find sorted": lambda things: _listed(things.find({}).sort("n")),
+}
+
+
+@pytest.mark.parametrize("client", [AsyncMongoClient, AsyncIOMotorClient])
+async def test_a_call_that_its_caller_gives_up_ends_at_once(
+    site: Site, own_postgres: PostgresServer, client: Any
+) -> None:
+    async with running(site):
+        made = client(site.mongo)
+        things = await filled(site, made)
+        async with frozen(own_postgres):
+            for name, call in CANCELLED.items():
+                began = time.monotonic()
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(call(things), GIVEN)
+                assert time.monotonic() - began < PATIENCE, name
+        await all_well(site, things)
+        await (made.close() or _nothing())
+
+
+async def test_what_was_given_up_keeps_no_connection(site: Site, own_postgres: PostgresServer) -> None:
+    async with running(site), AsyncMongoClient[Any](site.mongo) as made:
+        things = await filled(site, made)
+        await things.insert_many([{"_id": n, "n": n} for n in range(10, 1000)])
+        begun = [things.find({}) for _ in range(5)]
+        for cursor in begun:
+            await cursor.next()
+        fresh = [things.find({}) for _ in range(12)]  # more than there are connections
+        async with frozen(own_postgres):
+            for cursor in [*begun, *fresh]:
+                began = time.monotonic()
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(cursor.to_list(None), 0.2)
+                assert time.monotonic() - began < PATIENCE
+        await asyncio.wait_for(all_well(site, things), 60)
+        assert all(cursor is not None for cursor in [*begun, *fresh])  # none of them was forgotten before
+
+
 async def _nothing() -> None:
     pass
 

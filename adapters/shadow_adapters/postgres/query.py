@@ -7,6 +7,7 @@ among a few rows, which spares the cursor its transaction.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -34,6 +35,8 @@ from shadow_adapters.postgres.statements import Found, found, select, select_one
 
 BATCH = 200
 _PROBE = 32
+_PARTING = 1.0
+"""Seconds that a rollback may take after which nobody waits."""
 
 _PLAIN_IDS = (ObjectId, str, int, Int64)
 _ANY = Matcher(lambda _: True)
@@ -394,11 +397,26 @@ async def _cursor(call: Call, sql: str, args: Args) -> AsyncIterator[Any]:
 @asynccontextmanager
 async def transaction(call: Call) -> AsyncIterator[None]:
     """The transaction that the connection is in, or one of its own."""
-    if call.conn.is_in_transaction():
+    conn = call.conn
+    if conn.is_in_transaction():
         yield
         return
-    async with call.conn.transaction():
+    own = conn.transaction()
+    await own.start()
+    try:
         yield
+    except asyncio.CancelledError:
+        try:
+            async with asyncio.timeout(_PARTING):
+                await own.rollback()
+        except (*ERRORS, TimeoutError):  # of a server that does not answer at all, as it may be
+            conn.terminate()
+        raise
+    except BaseException:
+        if not conn.is_closed():
+            await own.rollback()
+        raise
+    await own.commit()
 
 
 async def _next(call: Call, gate: Gate, cursor: Any) -> list[Any]:
