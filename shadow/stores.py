@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import asyncpg
+import pymongo
 from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from pymongo.driver_info import DriverInfo
@@ -16,6 +17,7 @@ DRIVER_NAME = "Shadow"
 """What Shadow adds to the driver's name in the handshake with MongoDB; its clients are recognized by it."""
 
 WAIT_SECONDS = 5.0
+_GOODBYE_SECONDS = 1.0
 
 Mongo = AsyncMongoClient[dict[str, Any]]
 Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -30,6 +32,12 @@ class OwnClient(AsyncMongoClient[dict[str, Any]]):
 
     def _get_bound_session(self) -> None:
         return None
+
+    async def close(self) -> None:
+        """End its sessions and connections. A MongoDB that is away is waited for no longer than a moment, since an
+        event loop of the application ends only after this."""
+        with pymongo.timeout(_GOODBYE_SECONDS):
+            await super().close()
 
 
 def driver_info() -> DriverInfo:

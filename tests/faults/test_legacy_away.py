@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient as DriverClient
 
+from shadow.embedded import MongoServer
 from shadow.pymongo import AsyncMongoClient
 from tests.faults.proxy import TcpProxy
 from tests.journeys.runtime_support import ENTITY, Site, answered, running, until
@@ -41,3 +43,21 @@ async def test_indexes_follow_in_their_order_when_it_is_back(tmp_path: Path, mon
                 await until(followed, "the index on legacy", site.status)
                 assert (await legacy.index_information())["second"]["unique"] is True
             assert found.entities[ENTITY].unsupported == {}
+
+
+def test_a_loop_ends_soon_all_the_same(tmp_path: Path, own_mongo: MongoServer, postgres_dsn: str) -> None:
+    """Shadow's own client says goodbye to its sessions, and the driver would look for a server for half a minute."""
+
+    async def application() -> float:
+        site = Site(tmp_path, own_mongo.uri_for("away"), postgres_dsn, postgres_dsn)
+        await site.prepare()
+        await site.settled_in("write_new")
+        async with running(site), AsyncMongoClient[Any](site.mongo) as client:
+            things = client[site.database][ENTITY]
+            await answered(lambda: things.insert_one({"_id": 1}))
+            await site.quiet()
+        await asyncio.to_thread(own_mongo.kill)
+        return time.monotonic()
+
+    began = asyncio.run(application())
+    assert time.monotonic() - began < 15
