@@ -12,7 +12,7 @@ from shadow.ops.aggregate import AggregateOp
 from shadow.ops.cursor import CursorRead
 from shadow.ops.patience import Patience
 from shadow.router.answers import driver_exception
-from shadow.router.waits import answering, latest, taken, timed
+from shadow.router.waits import answering, latest, taken, timed, while_live
 from shadow_adapters.contract import Fence
 from shadow_adapters.failures import OutcomeUnknown, StoreDown
 from shadow_adapters.postgres.call import Neighbours, no_neighbours
@@ -32,8 +32,16 @@ class Opened:
 class NewCursor:
     """`shadow.ops.base.Cursor` over one connection of the pool, given back at the end."""
 
-    def __init__(self, stack: AsyncExitStack, conn: Connection, cursor: Any, command: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        conn: Connection,
+        cursor: Any,
+        command: Mapping[str, Any],
+        lapsed: Callable[[], bool] | None = None,
+    ) -> None:
         self._stack = stack
+        self._lapsed = lapsed
         self._conn = conn
         self._cursor = cursor
         self._command = command
@@ -48,8 +56,12 @@ class NewCursor:
         op: CursorRead,
         fence: Fence | None,
         neighbours: Neighbours = no_neighbours,
+        lapsed: Callable[[], bool] | None = None,
     ) -> NewCursor:
-        """Open and read the first batch. Raises `NotReadable`, `CommandFailure`, `StoreDown`."""
+        """Open and read the first batch. Raises `NotReadable`, `CommandFailure`, `StoreDown`.
+
+        ``lapsed``: whether the process's lease has, where legacy is the authority; further batches end with it.
+        """
         # What an aggregation computes waits for nothing, so that only its own look at the time can end it.
         command = timed(op.patience, op.command()) if isinstance(op, AggregateOp) else op.command()
         until = latest(op.patience, command)
@@ -58,7 +70,7 @@ class NewCursor:
             with answering(conn, until):
                 cursor = await engine.open(conn, dict(command), fence, neighbours)
                 first = await cursor.batch()
-            opened = cls(stack.pop_all(), conn, cursor, command)
+            opened = cls(stack.pop_all(), conn, cursor, command, lapsed)
             opened._first = first
             if not first:
                 await opened.close()
@@ -77,7 +89,7 @@ class NewCursor:
         if self._cursor is None:
             return []
         try:
-            with answering(self._conn, latest(patience, self._command)):
+            with answering(self._conn, latest(patience, self._command)), while_live(self._conn, self._lapsed):
                 documents: list[dict[str, Any]] = await self._cursor.batch()
         except (StoreDown, OutcomeUnknown) as error:
             raise driver_exception(error) from error

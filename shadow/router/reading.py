@@ -262,7 +262,8 @@ async def _open_on_new(
     """A cursor on PostgreSQL; a command that new does not serve is legacy's as long as it can be, as in `on_new`."""
     try:
         with Asked(entity.answers):
-            return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours)
+            lapsed = None if fence is None or fence.stale_after is None else loop.node.membership.surely_lapsed
+            return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours, lapsed)
     except CommandFailure as failure:
         if failure.unsupported is None or fence is None or fence.stale_after is None:
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from shadow_adapters.postgres.pool import Connection, Pool
 
 _GRACE: Final = 1.0
 """Seconds beyond ``maxTimeMS`` in which PostgreSQL has to say that the time is up."""
+_LOOK: Final = 0.2
 _OF_THE_WAIT: Final = 0.95
 """How much of the time that the caller waits a read may work; the driver leaves out the time of a round trip."""
 
@@ -63,6 +64,29 @@ async def taken(stack: AsyncExitStack, pool: Pool, until: float | None) -> Conne
         if not scope.expired():
             raise
         raise OutOfTime("no connection was free") from error
+
+
+@contextmanager
+def while_live(conn: Connection, lapsed: Callable[[], bool] | None) -> Iterator[None]:
+    """What is asked of a connection where legacy is the authority, and a caller must not wait for PostgreSQL for ever:
+    it is cut off once the process's own lease has ``lapsed``, since nothing comes from there. None: never."""
+    if lapsed is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    looks: list[asyncio.TimerHandle] = []
+
+    def look() -> None:
+        if lapsed():
+            conn.terminate()
+        else:
+            looks[:] = [loop.call_later(_LOOK, look)]
+
+    looks.append(loop.call_later(_LOOK, look))
+    try:
+        yield
+    finally:
+        looks[0].cancel()
 
 
 @contextmanager

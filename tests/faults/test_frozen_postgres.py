@@ -11,7 +11,7 @@ from typing import Any
 
 import pymongo
 import pytest
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from shadow.embedded import PostgresServer
 from shadow.motor import AsyncIOMotorClient
@@ -115,6 +115,28 @@ async def test_a_call_ends_with_the_time_out_around_it(site: Site, own_postgres:
                     await ends(call(things))
         await all_well(site, things)
         await (made.close() or _nothing())
+
+
+async def test_a_cursor_ends_where_mongodb_is_the_authority(
+    tmp_path: Path, mongo_uri: str, own_postgres: PostgresServer
+) -> None:
+    """One that has all of its answer delivers it; another is cut off when the process's lease has lapsed."""
+    site = Site(tmp_path, mongo_uri, own_postgres.dsn, own_postgres.dsn)
+    await site.prepare()
+    await site.settled_in("read_new")
+    async with running(site), AsyncMongoClient[Any](site.mongo) as made:
+        things = made[site.database][ENTITY]
+        await answered(lambda: things.insert_many([{"_id": n} for n in range(1000)]))
+        await site.quiet()
+        short, long = things.find({"_id": {"$lt": 10}}), things.find({})
+        first = await short.next(), await long.next()
+        assert first[0]["_id"] < 10
+        async with frozen(own_postgres):
+            assert len(await asyncio.wait_for(short.to_list(None), PATIENCE)) == 9
+            with pytest.raises(AutoReconnect):
+                await asyncio.wait_for(long.to_list(None), 30)
+            assert len(await things.find({}).to_list(None)) == 1000
+        await site.quiet()
 
 
 CANCELLED: dict[str, Call] = {

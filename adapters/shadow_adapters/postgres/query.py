@@ -335,20 +335,27 @@ async def ordered_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[l
     args = Args(*query.args.values)
     misplaced: set[Any] = set()
     odd: list[tuple[bytes, int, Match]] = []
+
+    def in_order(raw: Sequence[Any]) -> list[Match]:
+        nonlocal odd
+        assert query.sort is not None
+        rows = found(raw)
+        for match in _matching(call, query, [row for row in rows if not row.stored[-1]]):
+            misplaced.add(match[0].id)
+            odd.append((query.sort(match[1]), len(misplaced), match))
+        if size is not None:
+            odd = heapq.nsmallest(size, odd)
+        placed = _matching(call, query, [row for row in rows if row.stored[-1] and row.id not in misplaced])
+        odd.sort()
+        return _merged(placed, odd, query.sort)
+
     async with _cursor(call, select_ordered_sql(call, gate, query.condition, query.fields), args) as cursor:
-        while raw := await _next(call, gate, cursor):
-            rows = found(raw)
-            for match in _matching(call, query, [row for row in rows if not row.stored[-1]]):
-                misplaced.add(match[0].id)
-                odd.append((query.sort(match[1]), len(misplaced), match))
-            if size is not None:
-                odd = heapq.nsmallest(size, odd)
-            placed = _matching(call, query, [row for row in rows if row.stored[-1] and row.id not in misplaced])
-            if placed:
-                odd.sort()
-                yield _merged(placed, odd, query.sort)
-    if odd:
-        yield [match for _, _, match in sorted(odd)]
+        while len(raw := await _next(call, gate, cursor)) == BATCH:
+            if rows := in_order(raw):
+                yield rows
+    rows = in_order(raw)  # nothing is asked of PostgreSQL behind the last ones
+    if rows := rows + [match for _, _, match in odd]:
+        yield rows
 
 
 def _merged(placed: Sequence[Match], odd: list[tuple[bytes, int, Match]], sort: SortKey) -> list[Match]:
@@ -379,9 +386,11 @@ async def matching_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[
     args = Args(*query.args.values)
     sql = select_sql(call, gate, query.condition, tail=_tail(query, args))
     async with _cursor(call, sql, args) as cursor:
-        while raw := await _next(call, gate, cursor):
+        while len(raw := await _next(call, gate, cursor)) == BATCH:
             if pairs := _matching(call, query, found(raw)):
                 yield pairs
+    if pairs := _matching(call, query, found(raw)):  # nothing is asked of PostgreSQL behind the last ones
+        yield pairs
 
 
 @asynccontextmanager
