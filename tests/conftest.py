@@ -10,8 +10,8 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,10 +23,21 @@ from shadow.embedded import EmbeddedError, MongoServer, PostgresServer, Server
 
 S = TypeVar("S", bound=Server)
 
+_AGAIN_SECONDS = 60.0
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Side by side, files are taken in their order: the many short ones, of unit tests, last, to even out the ends."""
     config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(settings: Any) -> Generator[None, object, object]:
+    """Tell a test again that it is too long: the first time may have ended a task of its own, which nobody awaits."""
+    made = yield
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        signal.setitimer(signal.ITIMER_REAL, settings.timeout, _AGAIN_SECONDS)
+    return made
 
 
 def _started(make: Callable[[], S]) -> S:
