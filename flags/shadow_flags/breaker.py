@@ -35,10 +35,13 @@ class Signs:
     waived: frozenset[str] = frozenset()
 
 
-def tripped(seen: Signs, budgets: Budgets) -> list[str]:
-    """Why the breaker trips; empty where it does not."""
+def tripped(phase: Phase, seen: Signs, budgets: Budgets) -> list[str]:
+    """Why the breaker trips; empty where it does not.
+
+    In ``write_new`` a mismatch speaks against legacy, which callers must not be taken back to for that.
+    """
     reasons = {}
-    if seen.mismatch_rate > budgets.mismatch_rate:
+    if phase is not Phase.WRITE_NEW and seen.mismatch_rate > budgets.mismatch_rate:
         reasons["mismatches"] = (
             f"the mismatch rate of the last minute is at least {seen.mismatch_rate:.2%} "
             f"(budget {budgets.mismatch_rate:.2%})"

@@ -58,7 +58,7 @@ class Conductor:
         terms: Terms,
         aim: Callable[[str, Phase], Phase | None],
         blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]],
-        tripped: Callable[[str], Awaitable[list[str]]],
+        tripped: Callable[[EntityState], Awaitable[list[str]]],
         refuses: Callable[[str | None], bool],
         legacy: Callable[[str], Legacy],
         observer: ConductorObserver,
@@ -153,7 +153,7 @@ class Conductor:
         if state.latch is not None and within:
             latch, why = None, f"the flag asks for {aim}: the breaker is cleared"
         elif state.latch is None and phase in WATCHED and not within:
-            reasons = await self._tripped(state.entity)
+            reasons = await self._tripped(state)
             latch, why = "; ".join(reasons) or None, "the breaker trips"
         else:
             return False

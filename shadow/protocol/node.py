@@ -47,7 +47,7 @@ class Wishes:
 
     aim: Callable[[str, Phase], Phase | None]
     blocked: Callable[[EntityState, Phase, Burden, Fleet], Awaitable[list[str]]]
-    tripped: Callable[[str], Awaitable[list[str]]]
+    tripped: Callable[[EntityState], Awaitable[list[str]]]
     gone: Gone
     order: Callable[[], Sequence[str]]
     refuses: Callable[[str | None], bool]

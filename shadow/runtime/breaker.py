@@ -9,6 +9,7 @@ from shadow.compare.confidence import lower_bound
 from shadow.config import GatesSettings
 from shadow.runtime.evidence import Facts, budgets, p99_ratio
 from shadow_flags.breaker import Signs, tripped
+from shadow_flags.phases import Phase
 
 SLOW_SECONDS = 30.0
 """How long new's p99 has to be over its budget: a p99 of a thousand reads is one bad moment."""
@@ -24,8 +25,8 @@ class Breaker:
         self._clock = clock
         self._slow_since: dict[str, float] = {}
 
-    def look(self, entity: str, facts: Facts) -> list[str]:
-        """Why the breaker of an entity trips now; empty where it does not."""
+    def look(self, entity: str, phase: Phase, facts: Facts) -> list[str]:
+        """Why the breaker of an entity trips in its phase now; empty where it does not."""
         limits = budgets(self._given)
         ratio = p99_ratio(facts)
         if ratio is None or ratio <= limits.p99_ratio:
@@ -39,7 +40,7 @@ class Breaker:
             p99_ratio=ratio if lasting else None,
             waived=frozenset(self._given.waived),
         )
-        return tripped(signs, limits)
+        return tripped(phase, signs, limits)
 
 
 def _at_least(facts: Facts, hits: str, seen: str) -> float:

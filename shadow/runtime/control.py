@@ -295,8 +295,8 @@ class ControlThread:
             self._sink.set(table.GATE_BLOCKED, (state.entity, gate), float(bool(why)))
         return [why for why in found.values() if why]
 
-    async def _tripped(self, entity: str) -> list[str]:
-        return self._breaker.look(entity, await self._control.facts(entity))
+    async def _tripped(self, state: EntityState) -> list[str]:
+        return self._breaker.look(state.entity, Phase(state.phase), await self._control.facts(state.entity))
 
     async def _is_view(self, entity: Entity) -> bool:
         """Whether a pattern covers what is no collection. Raises pymongo's errors."""

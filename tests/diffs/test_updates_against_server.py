@@ -84,6 +84,11 @@ DIFFERENCES: dict[str, Callable[[Document, Statement, Outcome, Outcome], bool]] 
         isinstance(statement.update, dict) and "$rename" in statement.update and memory == 28
     ),
     "$bit makes an int of a long where it fits": lambda _document, statement, *_: "$bit" in statement.update,
+    "a pipeline's $unset does not reach into the elements of an array": lambda document, statement, *_: (
+        isinstance(statement.update, list)
+        and any("$unset" in stage for stage in statement.update)
+        and any(isinstance(value, list) for value in document.values())
+    ),
 }
 """Where SecantusDB may differ on a generated update."""
 
@@ -98,6 +103,7 @@ EXAMPLES: dict[str, tuple[Document, Document, Statement, Outcome | Document]] = 
         Statement({"$set": {"a.$": 5}}),
         {"a": {"1": 5}, "b": [0, 1]},
     ),
+    "the elements of an array": ({"a": [{"b": 0, "c": 1}]}, {}, Statement([{"$unset": "a.b"}]), {"a": [{"c": 1}]}),
 }
 """A document, the filter, an update, and MongoDB's outcome, which is not SecantusDB's."""
 

@@ -140,7 +140,7 @@ class Process:
     async def _blocked(self, state: EntityState, to: Phase, burden: Burden, fleet: Fleet) -> list[str]:
         return ["backfill"] if to is Phase.SHADOW_READ and state.backfill != "done" else []
 
-    async def _tripped(self, _: str) -> list[str]:
+    async def _tripped(self, _: EntityState) -> list[str]:
         trips = not self.world.healed and self._chance.random() < 0.01
         return ["a bad moment"] if trips else []
 

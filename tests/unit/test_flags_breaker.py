@@ -43,18 +43,23 @@ def facts(**totals: float) -> dict[str, tuple[float, float]]:
     ],
 )
 def test_each_budget_trips_it_and_says_so(signs: Signs, named: str) -> None:
-    (why,) = tripped(signs, Budgets())
+    (why,) = tripped(Phase.READ_NEW, signs, Budgets())
     assert named in why and "budget" in why
 
 
+def test_a_mismatch_speaks_against_legacy_where_new_is_the_authority() -> None:
+    assert tripped(Phase.WRITE_NEW, Signs(mismatch_rate=1.0), Budgets()) == []
+    assert len(tripped(Phase.WRITE_NEW, Signs(error_rate=1.0, p99_ratio=9.0), Budgets())) == 2
+
+
 def test_at_the_budgets_it_holds() -> None:
-    assert tripped(Signs(mismatch_rate=0.01, error_rate=0.01, p99_ratio=3.0), Budgets()) == []
+    assert tripped(Phase.READ_NEW, Signs(mismatch_rate=0.01, error_rate=0.01, p99_ratio=3.0), Budgets()) == []
 
 
 def test_what_is_waived_does_not_trip_it() -> None:
     everything = frozenset(("mismatches", "errors", "latency"))
-    assert tripped(Signs(1.0, 1.0, 100.0, everything), Budgets()) == []
-    assert len(tripped(Signs(1.0, 1.0, 100.0, everything - {"errors"}), Budgets())) == 1
+    assert tripped(Phase.READ_NEW, Signs(1.0, 1.0, 100.0, everything), Budgets()) == []
+    assert len(tripped(Phase.READ_NEW, Signs(1.0, 1.0, 100.0, everything - {"errors"}), Budgets())) == 1
 
 
 @pytest.mark.parametrize("aim", Phase)
@@ -70,25 +75,25 @@ def test_the_lower_bound_lies_below_the_rate_and_mirrors_the_upper_one(hits: int
 
 def test_one_mismatch_is_no_reason_and_many_are() -> None:
     breaker = Breaker(GatesSettings())
-    assert breaker.look("e", facts(recent_compared=1, recent_mismatches=1)) == []
-    assert breaker.look("e", facts(recent_compared=1000, recent_mismatches=10)) == []
-    assert len(breaker.look("e", facts(recent_compared=1000, recent_mismatches=100))) == 1
-    assert len(breaker.look("e", facts(recent_asked=1000, recent_failed=100))) == 1
-    assert breaker.look("e", {}) == []
+    assert breaker.look("e", Phase.READ_NEW, facts(recent_compared=1, recent_mismatches=1)) == []
+    assert breaker.look("e", Phase.READ_NEW, facts(recent_compared=1000, recent_mismatches=10)) == []
+    assert len(breaker.look("e", Phase.READ_NEW, facts(recent_compared=1000, recent_mismatches=100))) == 1
+    assert len(breaker.look("e", Phase.READ_NEW, facts(recent_asked=1000, recent_failed=100))) == 1
+    assert breaker.look("e", Phase.READ_NEW, {}) == []
 
 
 def test_new_must_be_slow_for_some_time() -> None:
     clock = Clock()
     breaker = Breaker(GatesSettings(), clock)
     slow, fast = facts(new_p99=0.9, legacy_p99=0.1), facts(new_p99=0.1, legacy_p99=0.1)
-    assert breaker.look("e", slow) == []
+    assert breaker.look("e", Phase.READ_NEW, slow) == []
     clock.now += SLOW_SECONDS - 1
-    assert breaker.look("e", slow) == []
-    assert breaker.look("e", fast) == []  # so it begins anew
-    assert breaker.look("e", slow) == []
+    assert breaker.look("e", Phase.READ_NEW, slow) == []
+    assert breaker.look("e", Phase.READ_NEW, fast) == []  # so it begins anew
+    assert breaker.look("e", Phase.READ_NEW, slow) == []
     clock.now += SLOW_SECONDS
-    assert breaker.look("other", slow) == []
-    assert len(breaker.look("e", slow)) == 1
+    assert breaker.look("other", Phase.READ_NEW, slow) == []
+    assert len(breaker.look("e", Phase.READ_NEW, slow)) == 1
 
 
 def test_a_minute_is_remembered() -> None:
