@@ -46,7 +46,6 @@ class NewCursor:
         self._cursor = cursor
         self._command = command
         self._first: list[dict[str, Any]] | None = None
-        self._given_up = False
 
     @classmethod
     async def open(
@@ -84,8 +83,6 @@ class NewCursor:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        if self._given_up:
-            raise driver_exception(StoreDown("the cursor ended when its caller did not wait for it any more"))
         if self._cursor is None:
             return []
         try:
@@ -94,7 +91,6 @@ class NewCursor:
         except (StoreDown, OutcomeUnknown) as error:
             raise driver_exception(error) from error
         except asyncio.CancelledError:
-            self._given_up = True
             self._conn.terminate()  # or giving it back would wait for a server that may be frozen
             await self.close()
             raise
