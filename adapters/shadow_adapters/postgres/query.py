@@ -331,6 +331,7 @@ async def _sorted(call: Call, gate: Gate, query: Query) -> list[Document]:
 async def ordered_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[Match]]:
     """`matching_rows` in the query's order, of which SQL misplaces some rows: those are held here, and put in."""
     assert query.fields is not None and query.sort is not None
+    sort = query.sort
     size = query.skip + query.limit if query.limit else None
     args = Args(*query.args.values)
     misplaced: set[Any] = set()
@@ -338,16 +339,15 @@ async def ordered_rows(call: Call, gate: Gate, query: Query) -> AsyncGenerator[l
 
     def in_order(raw: Sequence[Any]) -> list[Match]:
         nonlocal odd
-        assert query.sort is not None
         rows = found(raw)
         for match in _matching(call, query, [row for row in rows if not row.stored[-1]]):
             misplaced.add(match[0].id)
-            odd.append((query.sort(match[1]), len(misplaced), match))
+            odd.append((sort(match[1]), len(misplaced), match))
         if size is not None:
             odd = heapq.nsmallest(size, odd)
         placed = _matching(call, query, [row for row in rows if row.stored[-1] and row.id not in misplaced])
         odd.sort()
-        return _merged(placed, odd, query.sort)
+        return _merged(placed, odd, sort)
 
     async with _cursor(call, select_ordered_sql(call, gate, query.condition, query.fields), args) as cursor:
         while len(raw := await _next(call, gate, cursor)) == BATCH:
