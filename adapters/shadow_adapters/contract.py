@@ -42,8 +42,7 @@ class MarkId(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewMark:
+class NewMark(NamedTuple):
     """A mark to be opened. ``key`` None is the entity's keyless mark.
 
     ``opened_at`` None means now where a mark is opened (`Control.mark`), and long ago where one is uploaded.
@@ -284,8 +283,11 @@ class Control(Protocol):
         """What is open for the entity now."""
 
     # -- marks and debts
-    async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
-        """Open marks, one statement, asynchronous commit. Raises `StoreDown` when it is not certain that they are."""
+    async def mark(self, me: UUID, marks: Sequence[NewMark], within: float | None = None) -> None:
+        """Open marks, one statement, asynchronous commit. Those that were ever known are left as they are.
+
+        Raises `StoreDown` when it is not certain that they are open ``within`` so many seconds.
+        """
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
         """Turn a keyless mark into the key's."""

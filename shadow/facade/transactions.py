@@ -7,7 +7,7 @@ from typing import Any
 
 from shadow.facade.contract import Binding
 from shadow.ops.driver import unit_of
-from shadow.ops.patience import Patience, patience
+from shadow.ops.patience import Patience, Patient
 
 End = Callable[[], Awaitable[Any]]
 
@@ -19,7 +19,7 @@ def begin(binding: Binding, session: Any) -> None:
 
 def patience_of(session: Any) -> Patience | None:
     """How long the caller of a session waits for the end of a transaction. For the caller's own context."""
-    return patience(getattr(session, "delegate", session)._client)
+    return Patient(getattr(session, "delegate", session)._client).now()
 
 
 async def commit(session: Any, driver_commit: End, waits: Patience | None) -> None:

@@ -7,11 +7,15 @@ multiprocess mode (``PROMETHEUS_MULTIPROC_DIR``) the values live in files, and `
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from shadow.metrics.record import OperationRecord
 from shadow.metrics.table import MARK_SECONDS, METRICS, OPERATION_SECONDS, OPERATIONS, SYNC_WAIT_SECONDS, Metric, Type
@@ -21,17 +25,37 @@ LIMITS = {"entity": 200, "op": 100, "name": 200}
 
 OTHER = "other"
 
+_AT_ONCE = 16
+"""Operations that are counted together: one by one, each call would find the code that counts out of the caches."""
+
 
 class PrometheusSink:
     """Counts into a Prometheus registry. A label value beyond its limit is counted as ``other``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._told: deque[OperationRecord] = deque()
+        self._at_once = 1 if "PROMETHEUS_MULTIPROC_DIR" in os.environ else _AT_ONCE  # whose files others read
+        registry.register(_Before(self._count))  # before all others, and so collected before them
         self._metrics = {metric.name: _make(metric, registry) for metric in METRICS}
         self._known: dict[str, set[str]] = {label: set() for label in LIMITS}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._operations: dict[tuple[str, ...], tuple[Any, Any]] = {}
 
     def operation(self, record: OperationRecord) -> None:
+        self._told.append(record)
+        if len(self._told) >= self._at_once:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what was told. From any thread."""
+        while self._told:
+            try:
+                record = self._told.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            self._count_one(record)
+
+    def _count_one(self, record: OperationRecord) -> None:
         entity, op, phase, store, outcome, seconds, mark_seconds, sync_seconds = record
         key = (entity, op, phase, store, outcome)
         pair = self._operations.get(key) or self._bind(key)
@@ -80,6 +104,20 @@ class PrometheusSink:
             return OTHER
         known.add(value)
         return value
+
+
+class _Before(Collector):
+    """Does something before the metrics of a registry are read, and shows none of its own."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def collect(self) -> Iterable[Family]:
+        self._do()
+        return ()
+
+    def describe(self) -> Iterable[Family]:
+        return ()
 
 
 @cache

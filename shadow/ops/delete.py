@@ -13,7 +13,7 @@ from pymongo.results import DeleteResult
 from shadow.ops.base import Bound, Command, Named, Reply, Target
 from shadow.ops.driver import Driver, DriverWrite
 from shadow.ops.replies import checked_write
-from shadow.ops.targets import narrowed, target_of
+from shadow.ops.targets import narrowed, plain_id, target_of
 from shadow.ops.update import statement_options
 from shadow_adapters.bson.keys import key_of
 from shadow_adapters.contract import Key, Record
@@ -51,7 +51,8 @@ class DeleteOp(DriverWrite[DeleteResult]):
         return {"n": result.deleted_count} if result.acknowledged else None
 
     def targets(self) -> Sequence[Target]:
-        return [target_of(self._statement, self.options.get("let"))]
+        named = None if self.statement_options else plain_id(self.filter)
+        return [named or target_of(self._statement, self.options.get("let"))]
 
     def bind(self, bound: Sequence[Bound]) -> Self:
         same = copy.copy(self)

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import InvalidOperation
 
 from shadow.ops.base import ReadOp, WriteOp
-from shadow.ops.patience import Patience, patience
+from shadow.ops.patience import Patience, Patient
 from shadow_adapters.bson.codec import CODEC, encode
 
 if TYPE_CHECKING:
@@ -46,7 +46,16 @@ class Driver:
             ``delegate``.
     """
 
-    __slots__ = ("_bound_session", "_reply_codec", "codec", "collection", "core", "name", "writes_acknowledged")
+    __slots__ = (
+        "_bound_session",
+        "_patient",
+        "_reply_codec",
+        "codec",
+        "collection",
+        "core",
+        "name",
+        "writes_acknowledged",
+    )
 
     def __init__(self, collection: Any, core: Any) -> None:
         self.collection = collection
@@ -57,6 +66,7 @@ class Driver:
         self._reply_codec = self.codec.with_options(
             document_class=dict, unicode_decode_error_handler="replace", type_registry=TypeRegistry()
         )
+        self._patient = Patient(core.database.client)
         self.writes_acknowledged: bool = core.write_concern.acknowledged
         # Sessions that are bound to a context came with PyMongo 4.17.
         self._bound_session: Callable[[], Any] | None = getattr(core.database.client, "_get_bound_session", None)
@@ -78,8 +88,9 @@ class Driver:
         ``ValueError`` for what is no session, `pymongo.errors.InvalidOperation` for another client's or an ended one.
         """
         used = self._used(session)
-        if used is not None:
-            self._check(getattr(used, "delegate", used))
+        if used is None:
+            return None
+        self._check(getattr(used, "delegate", used))
         return self.unit(used)
 
     def _used(self, session: Any) -> Any:
@@ -98,7 +109,7 @@ class Driver:
 
     def patience(self) -> Patience | None:
         """How long the caller waits for the answer of a call that begins now."""
-        return patience(self.core.database.client)
+        return self._patient.now()
 
     def wire(self, value: Any) -> Any:
         """The value as a store receives it. Raises `bson.errors.InvalidDocument` as the driver would."""

@@ -7,17 +7,13 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import bson
-from bson.int64 import Int64
-from bson.objectid import ObjectId
 
 from shadow.ops.base import Command, Named, Reply
 from shadow.ops.driver import Driver, DriverRead
 from shadow.ops.find import find_command, found_id
 from shadow.ops.replies import first_batch
+from shadow.ops.targets import plain_id
 from shadow_adapters.contract import Record
-
-_PLAIN_IDS = (str, ObjectId, int, Int64)
-"""Types of ``_id`` that mean the same under every codec options."""
 
 
 class FindOneOp(DriverRead[Any]):
@@ -35,11 +31,7 @@ class FindOneOp(DriverRead[Any]):
         return len(self.args) == 1 and not self.kwargs
 
     def record_id(self) -> Named | None:
-        filter = self.args[0]
-        if self._plain and type(filter) is dict and len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS:
-            value = filter["_id"]
-            return Named(value) if type(value) is not int or -(1 << 63) <= value < 1 << 63 else None
-        return None
+        return plain_id(self.args[0]) if self._plain else None
 
     def of_record(self, record: Record | None) -> Any:
         return None if record is None else bson.decode(record, self.driver.codec)

@@ -28,8 +28,8 @@ class Patience:
         return min(self.answer, self.deadline - time.monotonic())
 
 
-def patience(client: Any) -> Patience | None:
-    """What a call that begins now is given; None where the driver would wait for ever. For the caller's own context.
+class Patient:
+    """What the calls of one client are given.
 
     As the driver has it (PyMongo 4.20, ``_csot.apply``, ``pool.apply_timeout``): ``timeoutMS`` counts outside of
     ``pymongo.timeout``, and ``socketTimeoutMS`` outside of both. Zero is none.
@@ -37,11 +37,20 @@ def patience(client: Any) -> Patience | None:
     Args:
         client: PyMongo's, Motor's ``delegate``.
     """
-    around = _csot.get_timeout()
-    if around:
-        return Patience(deadline=_csot.get_deadline())
-    options = client.options
-    if around is None and options.timeout:
-        return Patience(deadline=time.monotonic() + options.timeout)
-    seconds = options.pool_options.socket_timeout
-    return Patience(answer=seconds) if seconds else None
+
+    __slots__ = ("_answer", "_timeout")
+
+    def __init__(self, client: Any) -> None:
+        options = client.options
+        self._timeout = options.timeout
+        seconds = options.pool_options.socket_timeout
+        self._answer = Patience(answer=seconds) if seconds else None
+
+    def now(self) -> Patience | None:
+        """What a call that begins now is given; None where the driver would wait for ever. In the caller's context."""
+        around = _csot.get_timeout()
+        if around:
+            return Patience(deadline=_csot.get_deadline())
+        if around is None and self._timeout:
+            return Patience(deadline=time.monotonic() + self._timeout)
+        return self._answer

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
+from bson.objectid import ObjectId
 from bson.regex import Regex
 
 from shadow.ops.base import Bound, Chosen, Document, Many, Named, Target
@@ -34,6 +36,25 @@ def fixed_id(filter: Document, collation: Any = None) -> Named | None:
         return None
     fixed, value = equality_id(filter)
     return Named(value) if fixed else None
+
+
+def plain_id(filter: Any) -> Named | None:
+    """The ``_id`` of a filter as it is called with that says nothing else, where its type means the same under every
+    codec options: the shortest way to the key of most calls."""
+    if type(filter) is not dict or len(filter) != 1:
+        return None
+    value: Any = filter.get("_id")
+    kind = type(value)
+    if kind is ObjectId or (kind is str and _encodes(value)):
+        return Named(value)
+    return Named(value) if kind in (int, Int64) and -(1 << 63) <= value < 1 << 63 else None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def target_of(statement: Mapping[str, Any], let: Any = None) -> Target:

@@ -18,7 +18,7 @@ from pymongo.write_concern import validate_boolean
 from shadow.ops.base import Bound, Command, Reply, Target
 from shadow.ops.driver import Driver, DriverWrite
 from shadow.ops.replies import checked_write, raw_update
-from shadow.ops.targets import may_insert, narrowed, target_of
+from shadow.ops.targets import may_insert, narrowed, plain_id, target_of
 
 
 def statement_options(options: Mapping[str, Any], acknowledged: bool) -> dict[str, Any]:
@@ -91,7 +91,8 @@ class UpdateOp(DriverWrite[UpdateResult]):
         return {"n": result.matched_count, "nModified": result.modified_count, "upserted": upserted}
 
     def targets(self) -> Sequence[Target]:
-        return [target_of(self._statement, self.options.get("let"))]
+        named = None if self.statement_options else plain_id(self.filter)
+        return [named or target_of(self._statement, self.options.get("let"))]
 
     def bind(self, bound: Sequence[Bound]) -> Self:
         same = copy.copy(self)

@@ -96,11 +96,12 @@ class Marker:
 
         A statement that is late and shared is not cancelled: its marks are welcome later.
         """
-        if self._away() and self._unread(view):
-            raise StoreDown("PostgreSQL is away")
-        # A write that is held looks up often enough to go on as soon as the lease has lapsed.
-        held = min(self._terms.sync_timeout, self._terms.lease / 4)
-        budget = self._terms.mark_budget if self._unread(view) else held
+        if self._unread(view):
+            if self._away():
+                raise StoreDown("PostgreSQL is away")
+            budget = self._terms.mark_budget
+        else:  # a write that is held looks up often enough to go on as soon as the lease has lapsed
+            budget = min(self._terms.sync_timeout, self._terms.lease / 4)
         if self._sender is None and not self._sending:
             await self._send_alone(marks, budget)
             return
@@ -117,8 +118,7 @@ class Marker:
         """Send marks that came while nothing was under way: without a task, which would cost half a round trip more."""
         self._sending = True
         try:
-            async with asyncio.timeout(budget):
-                await self._send(marks)
+            await self._send(marks, budget)
         finally:
             self._sending = False
             if self._waiting:
@@ -140,10 +140,10 @@ class Marker:
                         turn.set_result(None)
         self._sender = None
 
-    async def _send(self, marks: Sequence[Held]) -> None:
+    async def _send(self, marks: Sequence[Held], budget: float | None = None) -> None:
         fresh = [held for held in marks if not held.recorded]
         if fresh:
-            await self._control.mark(self._me, [held.as_new() for held in fresh])
+            await self._control.mark(self._me, [held.as_new() for held in fresh], budget)
         for held in fresh:
             held.recorded = True
         self._misses = 0

@@ -38,7 +38,7 @@ class Spent:
     sync: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost each write three times as much
 class Write(Generic[T]):
     """One write on legacy.
 

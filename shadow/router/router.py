@@ -160,22 +160,23 @@ class Router:
         """Record what the caller waited, for whom and how it ended."""
         began = perf_counter()
         view = here.handle.view()
-        phase: str = view.phase
-        store, outcome = view.authority.value, "failed"
-        mark_seconds = sync_seconds = None
         try:
             answered = await answer
-            phase, store, outcome = answered.phase, answered.store, "ok"
-            mark_seconds, sync_seconds = answered.mark_seconds, answered.sync_seconds
-            here.entity.took(store, op.name, perf_counter() - began)
-            return answered.value
-        except asyncio.CancelledError:
-            outcome = "cancelled"
-            raise
-        except Exception as error:
-            outcome = "failed" if outcome_of(error) is Outcome.UNKNOWN else "refused"
-            raise
-        finally:
-            seconds = perf_counter() - began
-            record = OperationRecord(self.entity, op.name, phase, store, outcome, seconds, mark_seconds, sync_seconds)
+        except BaseException as error:
+            seconds, outcome = perf_counter() - began, _outcome(error)
+            record = OperationRecord(self.entity, op.name, view.phase, view.authority.value, outcome, seconds)
             here.loop.sink.operation(record)
+            raise
+        value, store, phase, mark_seconds, sync_seconds = answered
+        seconds = perf_counter() - began
+        here.entity.took(store, op.name, seconds)
+        here.loop.sink.operation(
+            OperationRecord(self.entity, op.name, phase, store, "ok", seconds, mark_seconds, sync_seconds)
+        )
+        return value
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return "failed" if outcome_of(error) is Outcome.UNKNOWN else "refused"

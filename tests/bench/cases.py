@@ -25,7 +25,7 @@ def cases(world: World) -> Iterator[Case]:
         yield _find(world, phase)
         yield _update(world, phase)
         yield _insert(world, phase)
-    yield _behind_a_row(world)
+    yield from _behind_a_row(world)
     yield _hot(world)
     yield _many(world)
     yield _find(world, "shadow_read")
@@ -87,8 +87,11 @@ def _at_once(case: Case) -> Case:
     return replace(case, name=f"{case.name} sync", bare=awaited(case.bare), shadow=awaited(case.shadow))
 
 
-def _behind_a_row(world: World) -> Case:
-    """What ``dual_write update_one`` is held against: the bare driver behind one round trip that leaves a row."""
+def _behind_a_row(world: World) -> Iterator[Case]:
+    """What ``dual_write update_one`` is held against: the bare driver behind one round trip that leaves a row.
+
+    The first tells what that costs, the second is ``dual_write`` beside it.
+    """
     bare, conn = world.bare.bench.plain, world.quick
 
     async def behind(n: int) -> None:
@@ -96,7 +99,8 @@ def _behind_a_row(world: World) -> Case:
         await bare.update_one({"_id": f"k{n % RECORDS}"}, {"$set": {"n": time.time_ns()}})
 
     update = _update(world, "dual_write")
-    return Case("dual_write round trip", update.bare, behind)
+    yield Case("dual_write round trip", update.bare, behind)
+    yield Case("dual_write beside a round trip", behind, update.shadow, update.drain)
 
 
 def _hot(world: World) -> Case:

@@ -176,8 +176,8 @@ class WatchedControl(MemoryControl):
         )
         self._process = process
 
-    async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
-        await super().mark(me, marks)
+    async def mark(self, me: UUID, marks: Sequence[NewMark], within: float | None = None) -> None:
+        await super().mark(me, marks, within)
         self._process.world.chaos.after_mark(self._process)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from shadow_adapters.contract import (
     Transition,
     Upload,
 )
+from shadow_adapters.failures import StoreDown
 from shadow_adapters.memory.locks import Connection
 from shadow_adapters.memory.network import Direct, Link
 from shadow_adapters.memory.server import MemoryServer
@@ -184,8 +186,12 @@ class MemoryControl:
 
     # -- marks and debts
 
-    async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
-        await self._run(lambda: self._server.open_marks(me, marks), durable=False)
+    async def mark(self, me: UUID, marks: Sequence[NewMark], within: float | None = None) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._run(lambda: self._server.open_marks(me, marks), durable=False)
+        except TimeoutError as error:
+            raise StoreDown("a mark took longer than its budget") from error
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
         def work() -> None:

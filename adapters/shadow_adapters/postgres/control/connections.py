@@ -50,8 +50,8 @@ class Connections:
         self._free: list[Connection] = []
         self.opened = 0
 
-    async def take(self) -> Connection:
-        """A connection that nobody else uses. Raises `StoreDown`."""
+    async def take(self, within: float | None = None) -> Connection:
+        """A connection that nobody else uses; ``within``: seconds for a connect. Raises `StoreDown`."""
         while self._free:
             conn = self._free.pop()
             if not conn.is_closed():
@@ -59,7 +59,10 @@ class Connections:
             self.opened -= 1
         try:
             conn = await asyncpg.connect(
-                self._dsn, timeout=self._timeout, command_timeout=self._timeout, server_settings=self._settings
+                self._dsn,
+                timeout=self._timeout if within is None else within,
+                command_timeout=self._timeout,
+                server_settings=self._settings,
             )
         except DOWN as error:
             raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
@@ -84,16 +87,33 @@ class Connections:
         conn = await self.take()
         try:
             yield conn
-        except DOWN as error:
-            self.drop(conn)
-            raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
-        except asyncio.CancelledError:
-            self.drop(conn)
-            raise
-        except BaseException:
-            self.give(conn)
+        except BaseException as error:
+            self._failed(conn, error)
             raise
         self.give(conn)
+
+    async def execute(self, statement: str, *args: object, within: float | None = None) -> None:
+        """One statement, as cheap as it gets: a caller's write waits for it. Raises as `connection` does.
+
+        ``within``: seconds for the statement, and for a connect before it.
+        """
+        conn = await self.take(within)
+        try:
+            await conn.execute(statement, *args, timeout=within)
+        except BaseException as error:
+            self._failed(conn, error)
+            raise
+        self.give(conn)
+
+    def _failed(self, conn: Connection, error: BaseException) -> None:
+        """Keep a connection after an error that leaves it in order."""
+        if isinstance(error, DOWN):
+            self.drop(conn)
+            raise StoreDown(f"PostgreSQL: {type(error).__name__}") from error
+        if isinstance(error, asyncio.CancelledError):
+            self.drop(conn)
+        else:
+            self.give(conn)
 
     def close(self) -> None:
         """Terminate what is on the stack."""

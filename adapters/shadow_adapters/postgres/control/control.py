@@ -167,13 +167,16 @@ class PostgresControl:
 
     # -- marks and debts
 
-    async def mark(self, me: UUID, marks: Sequence[NewMark]) -> None:
-        async with self._quick.connection() as conn:
-            if len(marks) == 1:
-                await conn.execute(sql.mark_one, me, marks[0].seq, marks[0].entity, marks[0].key)
-                return
-            columns = [m.seq for m in marks], [m.entity for m in marks], [m.key for m in marks]
-            await conn.execute(sql.mark, me, *columns)
+    async def mark(self, me: UUID, marks: Sequence[NewMark], within: float | None = None) -> None:
+        if len(marks) == 1:
+            mark = marks[0]
+            try:
+                await self._quick.execute(sql.mark_one, me, mark.seq, mark.entity, mark.key, within=within)
+            except asyncpg.UniqueViolationError:
+                pass  # control has it: a statement that had been given up was carried out
+            return
+        columns = [m.seq for m in marks], [m.entity for m in marks], [m.key for m in marks]
+        await self._quick.execute(sql.mark, me, *columns, within=within)
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
         async with self._quick.connection() as conn:

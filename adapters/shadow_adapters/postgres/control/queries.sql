@@ -6,9 +6,9 @@ SELECT $1::uuid, u.seq, u.entity, u.key, clock_timestamp()
 ON CONFLICT (owner, seq) DO NOTHING;
 
 -- name: mark_one
--- The same for a single mark, which costs less without arrays.
-INSERT INTO shadow.mark (owner, seq, entity, key, opened_at) VALUES ($1, $2, $3, $4, clock_timestamp())
-ON CONFLICT (owner, seq) DO NOTHING;
+-- The same for a single mark, which costs less without arrays, and without looking for what is hardly ever there: one
+-- that was ever known is a unique violation.
+INSERT INTO shadow.mark (owner, seq, entity, key, opened_at) VALUES ($1, $2, $3, $4, clock_timestamp());
 
 -- name: upload
 -- Opens remembered or journalled marks (some are both) with the times at which they were made; one that control has with a
