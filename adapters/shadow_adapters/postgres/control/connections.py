@@ -28,6 +28,18 @@ DOWN = (
 Connection = Any  # asyncpg's own stubs make Connection generic over its record class; nothing here depends on it
 
 
+_QUICK = {
+    "synchronous_commit": "off",
+    # The statements of marks and syncs are few and large; planned at each call, that takes longer than what they do.
+    "plan_cache_mode": "force_generic_plan",
+    # Nor may one that was planned while there were few marks read all of them when there are many: each is looked up.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+
+
 class Connections:
     """A stack of connections to one server, for one event loop.
 
@@ -40,12 +52,9 @@ class Connections:
 
     def __init__(self, dsn: str, *, name: str, asynchronous: bool, timeout: float) -> None:
         self._dsn = dsn
-        self._settings = {
-            "application_name": name,
-            "synchronous_commit": "off" if asynchronous else "on",
-            "timezone": "UTC",
-            "jit": "off",
-        }
+        self._settings = {"application_name": name, "timezone": "UTC", "jit": "off", "synchronous_commit": "on"}
+        if asynchronous:
+            self._settings |= _QUICK
         self._timeout = timeout
         self._free: list[Connection] = []
         self.opened = 0

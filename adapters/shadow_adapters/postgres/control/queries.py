@@ -23,7 +23,8 @@ class KeyedTable(Protocol):
 
 def _named(text: str) -> SimpleNamespace:
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return SimpleNamespace(**dict(zip(parts[::2], parts[1::2], strict=True)))
+    queries = (part.strip().removesuffix(";") for part in parts[1::2])
+    return SimpleNamespace(**dict(zip(parts[::2], queries, strict=True)))
 
 
 sql = _named((_FOLDER / "queries.sql").read_text())

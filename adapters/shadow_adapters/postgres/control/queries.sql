@@ -30,10 +30,10 @@ UPDATE shadow.mark SET closed_at = clock_timestamp()
  WHERE owner = $1 AND seq = ANY($2::bigint[]) AND closed_at IS NULL;
 
 -- name: close
--- Closes marks after a put outside PostgreSQL.
+-- Closes marks. That owners and numbers are among those named is said first, so that the marks are looked up by these.
 UPDATE shadow.mark AS m SET closed_at = clock_timestamp()
-  FROM unnest($1::uuid[], $2::bigint[]) AS c(owner, seq)
- WHERE m.owner = c.owner AND m.seq = c.seq AND m.closed_at IS NULL;
+ WHERE m.owner = ANY($1::uuid[]) AND m.seq = ANY($2::bigint[]) AND m.closed_at IS NULL
+   AND (m.owner, m.seq) IN (SELECT c.owner, c.seq FROM unnest($1::uuid[], $2::bigint[]) AS c(owner, seq));
 
 -- name: refuse
 -- Notes the refusal; due again after a pause that doubles up to ten minutes.

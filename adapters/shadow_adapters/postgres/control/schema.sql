@@ -55,7 +55,8 @@ CREATE TABLE IF NOT EXISTS shadow.mark (
     due_at    timestamptz,
     PRIMARY KEY (owner, seq)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
-CREATE INDEX IF NOT EXISTS mark_open ON shadow.mark (entity, opened_at) WHERE closed_at IS NULL;
+-- Of open marks by age, for who says so: whoever looks for a key must not be planned to read all marks of the entity.
+CREATE INDEX IF NOT EXISTS mark_age ON shadow.mark ((entity || ''), opened_at) WHERE closed_at IS NULL;
 -- Of open marks only: a hot key leaves thousands of closed ones within the retention.
 CREATE INDEX IF NOT EXISTS mark_open_key ON shadow.mark (entity, substr(key, 1, 1024)) WHERE closed_at IS NULL;
 CREATE INDEX IF NOT EXISTS mark_refused ON shadow.mark (entity) WHERE closed_at IS NULL AND refused IS NOT NULL;
@@ -136,10 +137,11 @@ END $$;
 
 -- Whether new may answer a read: the epoch is the reader's, no mark of the key (of the entity, where the key is NULL) is
 -- older than the sync's time-out or than the server's generation (the sync that closed it, and let its writer return, may
--- be lost with the restart), no debt is open, and every lease is live and renewed since then.
+-- be lost with the restart) or is refused (its writer has returned, however young it is), no debt is open, and every lease
+-- is live and renewed since then. Marks are looked up by index, also where a session planned that while there were few.
 -- In PL/pgSQL because its statements are planned once a session; an SQL function is planned at every call.
 CREATE OR REPLACE FUNCTION shadow.readable(p_entity text, p_epoch bigint, p_key bytea, p_stale_after double precision)
-RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+RETURNS boolean LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
     current_token uuid;
     born_at timestamptz;
@@ -152,13 +154,22 @@ BEGIN
     END IF;
     SELECT g.token, g.born INTO current_token, born_at FROM shadow.generation g;
     stale_at := greatest(clock_timestamp() - p_stale_after * interval '1 second', born_at);
-    RETURN NOT EXISTS (SELECT FROM shadow.mark m
-                        WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.opened_at <= stale_at
-                          AND (m.key = p_key OR m.key IS NULL OR p_key IS NULL))
-       AND NOT EXISTS (SELECT FROM shadow.mark m  -- its writer has returned, however young the mark is
-                        WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.refused IS NOT NULL
-                          AND (m.key = p_key OR p_key IS NULL))
-       AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
+    IF p_key IS NULL THEN
+        IF EXISTS (SELECT FROM shadow.mark m
+                    WHERE m.entity || '' = p_entity AND m.closed_at IS NULL AND m.opened_at <= stale_at)
+           OR EXISTS (SELECT FROM shadow.mark m
+                       WHERE m.entity = p_entity AND m.closed_at IS NULL AND m.refused IS NOT NULL) THEN
+            RETURN false;
+        END IF;
+    ELSIF EXISTS (SELECT FROM shadow.mark m
+                   WHERE m.entity = p_entity AND substr(m.key, 1, 1024) = substr(p_key, 1, 1024) AND m.key = p_key
+                     AND m.closed_at IS NULL AND (m.opened_at <= stale_at OR m.refused IS NOT NULL))
+       OR EXISTS (SELECT FROM shadow.mark m
+                   WHERE m.entity = p_entity AND substr(m.key, 1, 1024) IS NULL
+                     AND m.closed_at IS NULL AND m.opened_at <= stale_at) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
        AND NOT EXISTS (SELECT FROM shadow.process p
                         WHERE p.gone_at IS NULL
                           AND (p.expires_at < clock_timestamp() OR p.generation IS DISTINCT FROM current_token));
@@ -166,6 +177,7 @@ END $$;
 
 -- Locks the keys of a sync, then says which marks it may close. The locks are the session's, taken in ascending order;
 -- each statement below has a snapshot younger than the locks. A row whose key is NULL says that the term is still good.
+-- OFFSET 0 keeps each look-up apart: planned together while marks were few, they would read all of them when they are many.
 CREATE OR REPLACE FUNCTION shadow.capture(
     p_entity text, p_term bigint, p_me uuid, p_locks bigint[], p_keys bytea[],
     p_mine_keys bytea[], p_mine_seqs bigint[], p_put_seqs bigint[], p_settle double precision)
@@ -188,7 +200,10 @@ BEGIN
         WITH wanted AS (SELECT k AS wanted_key FROM unnest(p_keys) AS k),
         mine AS (SELECT u.mine_key, u.mine_seq FROM unnest(p_mine_keys, p_mine_seqs) AS u(mine_key, mine_seq)),
         since AS (SELECT n.mine_key, min(m.opened_at) AS opened_at
-                    FROM mine n JOIN shadow.mark m ON m.owner = p_me AND m.seq = n.mine_seq GROUP BY n.mine_key)
+                    FROM mine n
+                   CROSS JOIN LATERAL (SELECT o.opened_at FROM shadow.mark o
+                                        WHERE o.owner = p_me AND o.seq = n.mine_seq OFFSET 0) m
+                   GROUP BY n.mine_key)
         SELECT w.wanted_key, m.owner, m.seq,
                s.opened_at IS NOT NULL AND NOT EXISTS (
                    SELECT FROM shadow.mark o
@@ -199,18 +214,20 @@ BEGIN
                AND NOT EXISTS (SELECT FROM shadow.mark o
                                 WHERE o.closed_at >= s.opened_at AND o.entity = p_entity AND o.key = w.wanted_key)
                AND NOT EXISTS (SELECT FROM shadow.mark o WHERE o.entity = p_entity AND o.closed_at IS NULL
-                                  AND o.key IS NULL)
+                                  AND substr(o.key, 1, 1024) IS NULL)
                AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at IS NULL)
                AND NOT EXISTS (SELECT FROM shadow.debt d WHERE d.entity = p_entity AND d.paid_at >= s.opened_at)
           FROM wanted w
           LEFT JOIN since s ON s.mine_key = w.wanted_key
-          LEFT JOIN shadow.mark m
-            ON m.entity = p_entity AND substr(m.key, 1, 1024) = substr(w.wanted_key, 1, 1024)
-           AND m.key = w.wanted_key AND m.closed_at IS NULL
-           AND (m.refused IS NOT NULL
-                OR m.owner = '00000000-0000-0000-0000-000000000000'
-                OR (m.owner = p_me AND m.seq IN (SELECT n.mine_seq FROM mine n WHERE n.mine_key = w.wanted_key))
-                OR EXISTS (SELECT FROM shadow.process p
-                            WHERE p.id = m.owner
-                              AND p.gone_at < clock_timestamp() - p_settle * interval '1 second'));
+          LEFT JOIN LATERAL (
+              SELECT o.owner, o.seq FROM shadow.mark o
+               WHERE o.entity = p_entity AND substr(o.key, 1, 1024) = substr(w.wanted_key, 1, 1024)
+                 AND o.key = w.wanted_key AND o.closed_at IS NULL
+                 AND (o.refused IS NOT NULL
+                      OR o.owner = '00000000-0000-0000-0000-000000000000'
+                      OR (o.owner = p_me AND o.seq IN (SELECT n.mine_seq FROM mine n WHERE n.mine_key = w.wanted_key))
+                      OR EXISTS (SELECT FROM shadow.process p
+                                  WHERE p.id = o.owner
+                                    AND p.gone_at < clock_timestamp() - p_settle * interval '1 second'))
+              OFFSET 0) m ON true;
 END $$;

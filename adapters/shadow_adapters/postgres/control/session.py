@@ -100,15 +100,12 @@ class PostgresSession:
         await self._prepare(table)
         plan = table.plan_put(states, 5)
         statement = (
-            "WITH fence AS MATERIALIZED (SELECT shadow.enter($1, $2) AS ok), "
-            + plan.ctes
-            + ", closed AS (UPDATE shadow.mark AS m SET closed_at = clock_timestamp() "
-            "FROM unnest($3::uuid[], $4::bigint[]) AS c(owner, seq) WHERE m.owner = c.owner AND m.seq = c.seq "
-            "AND m.closed_at IS NULL AND (SELECT ok FROM fence)) SELECT ok FROM fence"
+            f"WITH fence AS MATERIALIZED (SELECT shadow.enter($3, $4) AS ok), {plan.ctes}, "
+            f"closed AS ({sql.close} AND (SELECT ok FROM fence)) SELECT ok FROM fence"
         )
         try:
             rows = await self._fetch(
-                statement, entity, term, [i.owner for i in close], [i.seq for i in close], *plan.args
+                statement, [i.owner for i in close], [i.seq for i in close], entity, term, *plan.args
             )
         except StoreDown:
             raise
