@@ -99,7 +99,7 @@ class Delivery:
             if isinstance(error, CommandFailure):
                 raise driver_error(error) from None
             raise
-        core._data.extend(self._op.driver.native(document) for document in documents)
+        core._data.extend(self._op.driver.natives(documents))
         if hasattr(core, "_retrieved"):  # a command cursor does not count
             core._retrieved += len(documents)
         # Zero, since the driver would kill a cursor that it believes to be open on a server.

@@ -19,7 +19,7 @@ class CursorRead(DriverRead[list[Any]]):
     others: tuple[str, ...] = ()
 
     def result(self, reply: Reply) -> list[Any]:
-        return [self.driver.native(document) for document in first_batch(reply)]
+        return self.driver.natives(first_batch(reply))
 
     def observed(self, result: list[Any]) -> list[dict[str, Any]]:
         return [self.driver.wire_document(document) for document in result]

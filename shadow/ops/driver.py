@@ -7,7 +7,7 @@ answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import bson
@@ -122,6 +122,10 @@ class Driver:
     def native(self, document: Any) -> Any:
         """A store's document as the caller's options want it."""
         return bson.decode(encode(document), self.codec)
+
+    def natives(self, documents: Iterable[Any]) -> list[Any]:
+        """A store's documents as the caller's options want them, all at once, as the driver decodes a batch."""
+        return bson.decode_all(b"".join(map(encode, documents)), self.codec)
 
     def told(self, value: Any) -> Any:
         """A value of a write's reply (an ``_id``) as the driver tells it."""

@@ -25,6 +25,11 @@ def decode(record: bytes) -> dict[str, Any]:
     return bson.decode(record, CODEC)
 
 
+def decode_all(records: bytes) -> list[dict[str, Any]]:
+    """The documents of records that lie one behind the other. Raises `bson.errors.InvalidBSON`."""
+    return bson.decode_all(records, CODEC)
+
+
 def encode(document: Any) -> bytes:
     """The record of a document. Raises `bson.errors.InvalidDocument` for a value that BSON cannot hold."""
     return bson.encode(document, codec_options=CODEC)

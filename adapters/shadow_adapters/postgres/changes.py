@@ -123,5 +123,5 @@ async def _lock(call: Call, gate: Gate, query: Query, ids: Sequence[Any]) -> lis
     condition = Condition(f"t.{layout.id} = ANY({args.add(list(ids))}::{layout.id_type}[])", True)
     tail = f"ORDER BY t.{layout.id} FOR UPDATE"
     rows = await select(call, gate, condition, args.values, tail=tail, writing=True)
-    pairs = [(row, layout.document(row.stored)) for row in rows]
+    pairs = list(zip(rows, layout.documents(row.stored for row in rows), strict=True))
     return [pair for pair in pairs if query.matcher.matches(pair[1])]

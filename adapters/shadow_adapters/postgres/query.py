@@ -269,7 +269,7 @@ async def _probe_ordered(call: Call, gate: Gate, query: Query, sort: SortKey) ->
 
 def _matching(call: Call, query: Query, rows: Sequence[Found]) -> list[Match]:
     """The rows that match, with their documents."""
-    pairs = [(row, call.layout.document(row.stored)) for row in rows]
+    pairs = list(zip(rows, call.layout.documents(row.stored for row in rows), strict=True))
     return pairs if query.condition.exact else [pair for pair in pairs if query.matcher.matches(pair[1])]
 
 
@@ -290,7 +290,7 @@ async def batches(call: Call, gate: Gate, query: Query) -> AsyncGenerator[list[D
 async def _few(call: Call, gate: Gate, query: Query) -> list[Document] | None:
     """The answer, if one statement has all of it."""
     if query.pushed:
-        return [call.layout.document(row.stored) for row in await select_pushed(call, gate, query)]
+        return call.layout.documents(row.stored for row in await select_pushed(call, gate, query))
     probed = await _probe(call, gate, query)
     return None if probed is None else [document for _, document in probed]
 

@@ -6,9 +6,11 @@ false (type bracketing), except that missing counts as null, and that MinKey and
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection
 from typing import Any
 
+from bson.int64 import Int64
 from bson.regex import Regex
 
 from shadow_adapters.bson.collation import SIMPLE, Collation
@@ -18,7 +20,9 @@ from shadow_adapters.bson.match.test import Leaf, Not, Test
 from shadow_adapters.bson.paths import MISSING, REFERENCE_FIELDS, Predicate, as_document
 from shadow_adapters.failures import CommandFailure
 
-Ordered = Callable[[bytes, bytes], bool]
+Ordered = Callable[[Any, Any], bool]
+
+_NUMBERS = (int, float, Int64)
 
 
 def equal(argument: Any, collation: Collation = SIMPLE) -> Leaf:
@@ -28,9 +32,21 @@ def equal(argument: Any, collation: Collation = SIMPLE) -> Leaf:
         return Leaf(lambda value: value is None or value is MISSING)
     if collation is not SIMPLE:
         return Leaf(lambda value: _of_type(value, key[0]) and collation.equal(value) == key)
-    if type(argument) is str:
-        return Leaf(lambda value: value == argument if type(value) is str else _has_key(value, key))
+    kinds = _same(argument)
+    if kinds:
+        return Leaf(lambda value: value == argument if type(value) in kinds else _has_key(value, key))
     return Leaf(lambda value: _has_key(value, key))
+
+
+def _same(argument: Any) -> tuple[type, ...]:
+    """The types whose values Python compares with this one as MongoDB does, without their keys being made.
+
+    Numbers exactly, also an int with a float (of NaN nothing is said here); texts by code point, which is the order of
+    their UTF-8.
+    """
+    if type(argument) is str:
+        return (str,)
+    return _NUMBERS if type(argument) in _NUMBERS and argument == argument else ()
 
 
 def _of_type(value: Any, tag: int) -> bool:
@@ -48,18 +64,18 @@ def not_equal(argument: Any, collation: Collation = SIMPLE) -> Not:
     return Not(equal(argument, collation))
 
 
-def ordered(operator: str, argument: Any, collation: Collation = SIMPLE) -> Leaf:
+def ordered(name: str, argument: Any, collation: Collation = SIMPLE) -> Leaf:
     """``$gt $gte $lt $lte``: a value of the same type, on the right side of the argument."""
-    _refuse_regex(operator, argument)
+    _refuse_regex(name, argument)
     key = collation.order(argument)
     if key[0] == TAG_NULL or key == NAN:  # neither has anything below or above it of its kind
-        return equal(argument) if operator in ("$gte", "$lte") else Leaf(lambda _: False)
+        return equal(argument) if name in ("$gte", "$lte") else Leaf(lambda _: False)
     if key[0] in (TAG_MIN_KEY, TAG_MAX_KEY):
-        return Leaf(_beyond(operator, key))
-    return Leaf(_bracketed(_ORDERED[operator], key, collation))
+        return Leaf(_beyond(name, key))
+    return Leaf(_bracketed(_ORDERED[name], argument, key, collation))
 
 
-def _bracketed(holds: Ordered, bound: bytes, collation: Collation) -> Predicate:
+def _bracketed(holds: Ordered, argument: Any, bound: bytes, collation: Collation) -> Predicate:
     tag = bound[0]
     number = tag == TAG_NUMBER
     if collation is not SIMPLE:
@@ -73,33 +89,36 @@ def _bracketed(holds: Ordered, bound: bytes, collation: Collation) -> Predicate:
         key = encode(value)
         return key[0] == tag and holds(key, bound) and not (number and key == NAN)
 
-    return predicate
+    kinds = _same(argument)
+    if not kinds:
+        return predicate
+    return lambda value: holds(value, argument) if type(value) in kinds else predicate(value)
 
 
-def _beyond(operator: str, bound: bytes) -> Predicate:
+def _beyond(name: str, bound: bytes) -> Predicate:
     """Comparison with MinKey or MaxKey: everything else, missing too, is above the one and below the other."""
-    others = operator in (("$gt", "$gte") if bound[0] == TAG_MIN_KEY else ("$lt", "$lte"))
-    itself = operator in ("$gte", "$lte")
+    others = name in (("$gt", "$gte") if bound[0] == TAG_MIN_KEY else ("$lt", "$lte"))
+    itself = name in ("$gte", "$lte")
     return lambda value: itself if value is not MISSING and encode(value) == bound else others
 
 
 _ORDERED: dict[str, Ordered] = {
-    "$gt": bytes.__gt__,
-    "$gte": bytes.__ge__,
-    "$lt": bytes.__lt__,
-    "$lte": bytes.__le__,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
 }
 
 
-def one_of(operator: str, argument: Any, collation: Collation = SIMPLE) -> Leaf:
+def one_of(name: str, argument: Any, collation: Collation = SIMPLE) -> Leaf:
     """``$in``: equal to one of the values, or matched by one of the regexes among them."""
     if not isinstance(argument, list | tuple):
-        raise CommandFailure(2, f"{operator} needs an array")
+        raise CommandFailure(2, f"{name} needs an array")
     for item in argument:
         document = as_document(item)
         first = next(iter(document), "") if document else ""
         if first.startswith("$") and first not in REFERENCE_FIELDS:
-            raise CommandFailure(2, f"cannot nest $ under {operator}")
+            raise CommandFailure(2, f"cannot nest $ under {name}")
     patterns = [pattern(regex) for regex in map(as_regex, argument) if regex is not None]
     keys = frozenset(collation.equal(item) for item in argument if as_regex(item) is None)
     missing = bytes((TAG_NULL,)) in keys
@@ -120,14 +139,14 @@ def _among(keys: Collection[bytes], collation: Collation) -> Predicate:
     return lambda value: encode(value)[0] in tags and collation.equal(value) in keys
 
 
-def not_one_of(operator: str, argument: Any, collation: Collation = SIMPLE) -> Not:
+def not_one_of(name: str, argument: Any, collation: Collation = SIMPLE) -> Not:
     """``$nin``: no value is among them."""
-    return Not(one_of(operator, argument, collation))
+    return Not(one_of(name, argument, collation))
 
 
-def _refuse_regex(operator: str, argument: Any) -> None:
+def _refuse_regex(name: str, argument: Any) -> None:
     if as_regex(argument) is not None:
-        raise CommandFailure(2, f"Can't have RegEx as arg to predicate over field with {operator}.")
+        raise CommandFailure(2, f"Can't have RegEx as arg to predicate over field with {name}.")
 
 
 def plain(value: Any, collation: Collation = SIMPLE) -> Test:

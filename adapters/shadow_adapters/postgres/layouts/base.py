@@ -11,7 +11,7 @@ prepared statements, do not depend on the number of rows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,6 +123,10 @@ class Layout(ABC):
     @abstractmethod
     def document(self, stored: Sequence[Any]) -> dict[str, Any]:
         """The document from the values of ``stored``."""
+
+    def documents(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        """`document` of many rows."""
+        return [self.document(stored) for stored in rows]
 
     @abstractmethod
     def record(self, stored: Sequence[Any]) -> Record:

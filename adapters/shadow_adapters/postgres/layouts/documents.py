@@ -13,13 +13,13 @@ documents by terms that are gone as well: the function ``<table>$bound`` refuses
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from shadow_adapters.bson.codec import decode, encode
+from shadow_adapters.bson.codec import decode, decode_all, encode
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
@@ -127,6 +127,9 @@ class DocumentsLayout(Layout):
 
     def document(self, stored: Sequence[Any]) -> dict[str, Any]:
         return decode(stored[0])
+
+    def documents(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        return decode_all(b"".join([stored[0] for stored in rows]))
 
     def record(self, stored: Sequence[Any]) -> Record:
         return bytes(stored[0])
