@@ -16,6 +16,7 @@ class SyncQueue:
 
     def __init__(self, max_keys: int, max_bytes: int) -> None:
         self._waiting: dict[str, dict[Key, None]] = {}
+        self._turn = asyncio.Lock()
         self._urgent = asyncio.Event()
         self._max_keys = max_keys
         self._max_bytes = max_bytes
@@ -45,17 +46,21 @@ class SyncQueue:
         return len(keys), sum(map(len, keys))
 
     async def take(self, limit: int, delay: float) -> tuple[str, list[Key]]:
-        """Up to ``limit`` keys of one entity. Lingers ``delay`` seconds, unless somebody awaits a sync."""
-        while True:
-            while not self.keys:
-                self._arrived.clear()
-                await self._arrived.wait()
-            if not self._urgent.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(delay):
-                        await self._urgent.wait()
-            if self.keys:
-                return self._pop(limit)
+        """Up to ``limit`` keys of one entity. Lingers ``delay`` seconds, unless somebody awaits a sync.
+
+        One worker at a time: several that linger would share out what one sync could do.
+        """
+        async with self._turn:
+            while True:
+                while not self.keys:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                if not self._urgent.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(delay):
+                            await self._urgent.wait()
+                if self.keys:
+                    return self._pop(limit)
 
     def _pop(self, limit: int) -> tuple[str, list[Key]]:
         entity = next(iter(self._waiting))
