@@ -34,9 +34,6 @@ _QUICK = {
     "plan_cache_mode": "force_generic_plan",
     # Nor may one that was planned while there were few marks read all of them when there are many: each is looked up.
     "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_material": "off",
 }
 
 
