@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from shadow.protocol.lasting import unforeseen
 from shadow.router.answers import unsupported_in
 from shadow.runtime.loops import Loop, LoopEntity
+from shadow_adapters.bson.collation import completed_collation
 from shadow_adapters.failures import StoreError
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0, 5.0)
@@ -33,6 +34,7 @@ _MEANING = (
     "default_language",
     "language_override",
     "textIndexVersion",
+    "hidden",
 )
 
 
@@ -105,4 +107,6 @@ async def _mirrored(here: LoopEntity, loop: Loop) -> bool:
 
 def _meaning(index: Mapping[str, Any]) -> list[Any]:
     """What two indexes of one name must have in common to be the same."""
-    return [list(value.items()) if isinstance(value, Mapping) else value for value in map(index.get, _MEANING)]
+    parts = [list(value.items()) if isinstance(value, Mapping) else value for value in map(index.get, _MEANING)]
+    collation = index.get("collation")
+    return [*parts, None if collation is None else {**completed_collation(collation), "version": ""}]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from shadow_adapters.bson.collation import compile_collation
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.failures import CommandFailure
+from shadow_adapters.postgres.layouts.documents import DocumentsLayout
 from tests.contract.postgres_stores import ENTITY, KINDS, Store, open_store
 from tests.contract.test_postgres_commands import Command, delete, find, insert, modify, update
 from tests.contract.test_postgres_filters import DOCUMENTS as ALL_KINDS
@@ -127,7 +128,10 @@ async def test_a_text_whose_place_is_not_known_is_refused_by_name(store: Store) 
     assert await ids(store, {"name": "日本"}) == ["e"]
     spec = {"key": {"name": 1}, "name": "n", "collation": NO_CASE}
     reply = await store.run({"createIndexes": ENTITY, "indexes": [spec]})
-    assert reply["unsupported"] in ("createIndexes", "createIndexes.indexes collation")
+    if isinstance(store.layout, DocumentsLayout):
+        assert reply["numIndexesAfter"] == 2, "what equals it is known"
+    else:
+        assert reply["unsupported"] == "createIndexes.indexes collation"
 
 
 @pytest.mark.parametrize("kind", KINDS)

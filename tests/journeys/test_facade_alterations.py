@@ -14,6 +14,7 @@ from pymongo.collation import Collation
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from shadow import runtime
+from shadow_adapters.bson.codec import decode
 from shadow_adapters.postgres.engine import Engine
 from shadow_adapters.postgres.layouts import layout_for
 from tests.journeys.facade_alterations import ALTERATIONS
@@ -113,13 +114,26 @@ async def test_new_has_legacys_indexes_soon(world: World, postgres_dsn: str, pha
     await until(lambda: new_has("before_1"), "the index that was there before")
     await facade.create_index([("a", -1)], unique=True, name="one_a")
     await facade.create_index([("where", "2dsphere")])
-    await until(lambda: new_has("before_1", "one_a"), "the index made through Shadow")
+    await facade.create_index("name", name="name", collation=Collation("en", strength=2))
+    await until(lambda: new_has("before_1", "one_a", "name"), "the indexes made through Shadow")
+    before = await _numbers(postgres_dsn, phase)
     await facade.drop_index("before_1")
-    await until(lambda: new_has("one_a"), "the end of the dropped index")
-    assert set(await legacy.index_information()) == {"_id_", "one_a", "where_2dsphere"}
+    await until(lambda: new_has("one_a", "name"), "the end of the dropped index")
+    assert before.items() >= (await _numbers(postgres_dsn, phase)).items(), "the others were not made anew"
+    assert set(await legacy.index_information()) == {"_id_", "one_a", "name", "where_2dsphere"}
     entity = runtime.current().entities[f"in_{phase}"]
     await until(lambda: _named(entity, "index 2dsphere"), "the name of what new does not serve")
     assert "create_index" not in entity.unsupported
+
+
+async def _numbers(dsn: str, phase: str) -> dict[str, int]:
+    """Each index and its number, which none ever has again."""
+    conn = await asyncpg.connect(dsn)
+    try:
+        rows = await conn.fetch(f'SELECT number, spec FROM shadow_documents."in_{phase}$index" WHERE ready')
+    finally:
+        await conn.close()
+    return {name: row[0] for row in rows if (name := decode(row[1]).get("name"))}
 
 
 async def _named(entity: Any, name: str) -> bool:

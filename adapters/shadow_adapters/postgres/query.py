@@ -110,9 +110,13 @@ def compile_query(
         raise CommandFailure(40218, "query requires text score metadata, but it is not available")
     if collation is not SIMPLE:
         matcher = compile_filter(filter, variables, collation)
+        access = call.layout.access(filter, None, args, collation)
         condition = Condition(where(without_texts(filter), call.layout.resolver, args).sql)
+        if access is not None and access.condition is not None:
+            condition = Condition(f"{access.condition.sql} AND ({condition.sql})")
         key = compile_sort(sort, collation) if sort else None
-        return Query(condition, args, matcher, key, skip=skip, limit=limit)
+        index = None if access is None else access.name
+        return Query(condition, args, matcher, key, skip=skip, limit=limit, index=index)
     if len(filter) == 1 and type(filter.get("_id")) in _PLAIN_IDS and not skip:
         return Query(call.layout.resolver.ids([filter["_id"]], args), args, _ANY, named=True)
     matcher = compile_filter(filter, variables)

@@ -8,6 +8,6 @@ tells the order, for the letters whose order is written down here (`order`).
 from __future__ import annotations
 
 from shadow_adapters.bson.collation.collation import SIMPLE, Collation, has_text
-from shadow_adapters.bson.collation.parser import compile_collation
+from shadow_adapters.bson.collation.parser import compile_collation, completed_collation
 
-__all__ = ["SIMPLE", "Collation", "compile_collation", "has_text"]
+__all__ = ["SIMPLE", "Collation", "compile_collation", "completed_collation", "has_text"]

@@ -25,6 +25,18 @@ _OPTIONS: Final[Mapping[str, tuple[type, Any]]] = {
 _FLAGS: Final = ("caseLevel", "numericOrdering")
 _WITHOUT_EFFECT: Final[Mapping[str, type]] = {"maxVariable": str, "normalization": bool, "version": str}
 """Of what is ignorable, where nothing is; of texts that are not normal, as which all are taken here."""
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "caseLevel": False,
+    "caseFirst": "off",
+    "strength": 3,
+    "numericOrdering": False,
+    "alternate": "non-ignorable",
+    "maxVariable": "punct",
+    "normalization": False,
+    "backwards": False,
+    "version": "57.1",
+}
+"""In the order and with the values of MongoDB 8.0."""
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
     "caseFirst": frozenset(("off", "upper", "lower")),
     "alternate": frozenset(("non-ignorable", "shifted")),
@@ -58,6 +70,11 @@ def compile_collation(spec: Any) -> Collation:
     if locale not in LOCALES:
         _refuse(f"locale {locale}")
     return _of_levels(Levels(strength, bool(spec.get("caseLevel")), bool(spec.get("numericOrdering"))))
+
+
+def completed_collation(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A collation that is served, with all that it leaves out, as MongoDB lists it of an index."""
+    return {"locale": spec["locale"], **{name: spec.get(name, value) for name, value in _DEFAULTS.items()}}
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any, Final
 import asyncpg
 
 from shadow_adapters.bson.codec import encode
+from shadow_adapters.bson.collation import SIMPLE, compile_collation, completed_collation
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.text import OPTIONS, completed, is_text
 from shadow_adapters.bson.types import is_number
@@ -23,7 +24,7 @@ from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import check_fields
 from shadow_adapters.postgres.layouts.documents import KNOWN_INDEXES, DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import Index, TextIndex
+from shadow_adapters.postgres.layouts.terms import HASHED, Index, TextIndex
 from shadow_adapters.postgres.query import BATCH, transaction
 from shadow_adapters.postgres.replies import Reply, duplicate_key
 
@@ -33,12 +34,23 @@ _TEXTS: Final = 20
 """Documents whose texts are read while writers wait: each may have thousands of terms."""
 _SERVED: Final = frozenset(("createIndexes", "indexes", "commitQuorum"))
 _INDEX: Final = frozenset(
-    ("key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds", "background", "v", "ns")
-)
-_REFUSED: Final = frozenset(
     (
+        "key",
+        "name",
+        "unique",
+        "sparse",
+        "partialFilterExpression",
+        "expireAfterSeconds",
         "collation",
         "hidden",
+        "background",
+        "v",
+        "ns",
+    )
+)
+_NOT_OF_TEXTS: Final = frozenset(("collation", "hidden"))
+_REFUSED: Final = frozenset(
+    (
         "2dsphereIndexVersion",
         "bits",
         "min",
@@ -155,16 +167,26 @@ def _checked(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     for path, direction in key.items():
         if texts and direction == "text":
             continue
-        if direction not in (1, -1) or path.startswith("$") or "$**" in path:
+        if direction not in (1, -1, HASHED) or path.startswith("$") or "$**" in path:
             kind = direction if isinstance(direction, str) else path
             raise CommandFailure(67, f"index type {kind} is not served", unsupported=f"index {kind}")
-    check_fields(spec, "createIndexes.indexes", _INDEX | OPTIONS if texts else _INDEX, _REFUSED)
+    check_fields(spec, "createIndexes.indexes", (_INDEX - _NOT_OF_TEXTS) | OPTIONS if texts else _INDEX, _REFUSED)
     if texts:
         spec = completed(spec)
         key = spec["key"]
+    if HASHED in key.values():
+        _check_hashed(spec)
+    collation = compile_collation(spec.get("collation"))
+    if not spec.get("hidden"):
+        spec = {name: value for name, value in spec.items() if name != "hidden"}
+    if collation is SIMPLE:
+        spec = {name: value for name, value in spec.items() if name != "collation"}
+    else:
+        spec = {**spec, "collation": completed_collation(spec["collation"])}
     if not isinstance(spec.get("partialFilterExpression", {}), Mapping):
         raise CommandFailure(14, "The field 'partialFilterExpression' must be an object")
-    compile_filter(spec.get("partialFilterExpression", {}))  # one that cannot be read would end every later call
+    # One that cannot be read would end every later call
+    compile_filter(spec.get("partialFilterExpression", {}), collation=collation)
     if "expireAfterSeconds" in spec:
         seconds = spec["expireAfterSeconds"]
         if not is_number(seconds) or seconds < 0:
@@ -172,6 +194,13 @@ def _checked(spec: Mapping[str, Any]) -> Mapping[str, Any]:
         if len(key) > 1 or "_id" in key:
             raise CommandFailure(67, "TTL indexes are single-field indexes, and not of _id")
     return spec
+
+
+def _check_hashed(spec: Mapping[str, Any]) -> None:
+    if list(spec["key"].values()).count(HASHED) > 1:
+        raise CommandFailure(31303, "A maximum of one index field is allowed to be hashed")
+    if spec.get("unique"):
+        raise CommandFailure(16764, "Currently hashed indexes cannot guarantee uniqueness. Use a regular index")
 
 
 async def youngest(call: Call, layout: DocumentsLayout, spec: Mapping[str, Any]) -> None:

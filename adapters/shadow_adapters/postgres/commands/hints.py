@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.create_indexes import learn
 from shadow_adapters.postgres.commands.fields import searches
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import Index
+from shadow_adapters.postgres.layouts.terms import HASHED, Index
 
 _FILTERS: Final = {
     "find": "filter",
@@ -67,7 +68,7 @@ async def obeyed_by(call: Call, command: Mapping[str, Any], filter: str) -> Mapp
 
 def hinted(layout: DocumentsLayout, hint: str | Mapping[str, Any]) -> Index | None:
     """The index of a name or a key, among those that this process knows."""
-    indexes = [_ID, *(index for index in layout.indexes if isinstance(index, Index))]
+    indexes = [_ID, *(index for index in layout.indexes if isinstance(index, Index) and not index.hidden)]
     return next((index for index in indexes if _is(index, hint)), None)
 
 
@@ -75,7 +76,7 @@ def order_of(call: Call, command: Mapping[str, Any]) -> Mapping[str, Any]:
     """The order in which the hinted index gives its documents; empty where none is hinted."""
     hint = command.get("hint")
     index = hinted(call.layout, hint) if hint and isinstance(call.layout, DocumentsLayout) else None
-    return {} if index is None else index.key
+    return {} if index is None or index.collation is not SIMPLE or HASHED in index.key.values() else index.key
 
 
 def _is(index: Any, hint: str | Mapping[str, Any]) -> bool:
@@ -86,7 +87,7 @@ def _held(layout: DocumentsLayout, hint: str | Mapping[str, Any]) -> list[Mappin
     """What is true of all documents that the index has, and of no other; None where there is no such index."""
     index = hinted(layout, hint)
     if index is None:
-        return [] if any(_is(other, hint) for other in layout.indexes) else None
+        return [] if any(_is(other, hint) for other in layout.indexes if not other.hidden) else None
     held: list[Mapping[str, Any]] = []
     if index.sparse:
         held.append({"$or": [{path: {"$exists": True}} for path in index.key]})

@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any, Final, NamedTuple
 
 from shadow_adapters.bson import keys
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import clauses, operators_of
 from shadow_adapters.bson.paths import has_index
 from shadow_adapters.postgres.compiler.documents import RANGED
@@ -70,13 +71,13 @@ class _Limits:
     low: Bound | None = None
     high: Bound | None = None
 
-    def add(self, operator: str, operand: Any) -> None:
+    def add(self, operator: str, operand: Any, collation: Collation) -> None:
         """Take a condition into account, if it is one that an index can use; the first of each kind counts."""
         if operator in ("$eq", "$in"):
             operands = list(operand) if operator == "$in" else [operand]
             if operands and not self.values and not any(isinstance(value, NOT_SCALAR) for value in operands):
-                self.values = tuple(sorted({keys.encode(value) for value in operands}))
-        elif operator in RANGES and not isinstance(operand, NOT_SCALAR):
+                self.values = tuple(sorted({collation.equal(value) for value in operands}))
+        elif collation is SIMPLE and operator in RANGES and not isinstance(operand, NOT_SCALAR):
             key = keys.encode(operand)
             if key[0] not in RANGED or key == keys.NAN:
                 return
@@ -102,11 +103,21 @@ class _Limits:
 
 
 def choose(
-    indexes: Sequence[Index], filter: Mapping[str, Any], sort: Mapping[str, Any] | None, tables: Tables, args: Args
+    indexes: Sequence[Index],
+    filter: Mapping[str, Any],
+    sort: Mapping[str, Any] | None,
+    tables: Tables,
+    args: Args,
+    collation: Collation = SIMPLE,
 ) -> Access | None:
-    """The best way to the documents of a filter (one that was compiled), in an order; None where no index helps."""
+    """The best way to the documents of a filter (one that was compiled), in an order; None where no index helps.
+
+    ``collation``: the query's, which must be the index's. Of one that is not simple only equalities are used.
+    """
+    indexes = [index for index in indexes if index.collation == collation and not index.hidden]
+    sort = sort if collation is SIMPLE else None
     said = list(clauses(filter))
-    limits = _limits(said)
+    limits = _limits(said, collation)
     if "_id" in limits and limits["_id"].values:
         return None  # no more than these can match
     uses = [_Use.of(index, limits, sort) for index in indexes if _has_all(index, said)]
@@ -114,7 +125,7 @@ def choose(
     if best is not None and any(best.score):
         rest = [{name: value} for name, value in said if not (name in best.paths and _is_said(value))]
         return best.access(tables, args, rest={"$and": rest} if rest else {})
-    return _of_branches(indexes, said, tables, args)
+    return _of_branches(indexes, said, tables, args, collation)
 
 
 def with_terms(index: TextIndex, terms: Sequence[str], tables: Tables, args: Args) -> Condition:
@@ -129,13 +140,13 @@ def with_terms(index: TextIndex, terms: Sequence[str], tables: Tables, args: Arg
 
 
 def _of_branches(
-    indexes: Sequence[Index], said: Sequence[tuple[str, Any]], tables: Tables, args: Args
+    indexes: Sequence[Index], said: Sequence[tuple[str, Any]], tables: Tables, args: Args, collation: Collation
 ) -> Access | None:
     """A ``$or`` each of whose branches has an index."""
     for name, branches in said:
         if name == "$or":
             mark = len(args.values)
-            found = [choose(indexes, branch, None, tables, args) for branch in branches]
+            found = [choose(indexes, branch, None, tables, args, collation) for branch in branches]
             conditions = [access.condition.sql for access in found if access is not None and access.condition]
             if len(conditions) == len(branches):
                 names = ", ".join(dict.fromkeys(access.name for access in found if access is not None))
@@ -290,12 +301,12 @@ def _is_said(value: Any) -> bool:
     )
 
 
-def _limits(said: Sequence[tuple[str, Any]]) -> dict[str, _Limits]:
+def _limits(said: Sequence[tuple[str, Any]], collation: Collation) -> dict[str, _Limits]:
     found: dict[str, _Limits] = {}
     for name, value in said:
         if not name.startswith("$"):
             for operator, operand in operators_of(value).items():
-                found.setdefault(name, _Limits()).add(operator, operand)
+                found.setdefault(name, _Limits()).add(operator, operand, collation)
     return {name: limits for name, limits in found.items() if limits.values or limits.low or limits.high}
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import EpochMoved, Refused, StoreError
 from shadow_adapters.postgres.errors import mapped
@@ -138,7 +139,9 @@ class Layout(ABC):
 
     # -- statements
 
-    def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
+    def access(
+        self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args, collation: Collation = SIMPLE
+    ) -> Access | None:
         """The index of Shadow's own that serves a query, if there is one."""
         return None
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from shadow_adapters.bson.codec import decode, decode_all, encode
+from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.contract import Key, Record
 from shadow_adapters.failures import CommandFailure, Refused, StoreDown, StoreError
 from shadow_adapters.postgres.compiler.documents import DocumentsResolver
@@ -153,11 +154,13 @@ class DocumentsLayout(Layout):
 
     # -- indexes
 
-    def access(self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args) -> Access | None:
+    def access(
+        self, filter: Mapping[str, Any], sort: Mapping[str, Any] | None, args: Args, collation: Collation = SIMPLE
+    ) -> Access | None:
         ready = [index for index in self.indexes if isinstance(index, Index) and index.ready]
         if not ready:
             return None
-        return choose(ready, filter, sort, Tables(self.table, self.term_table, self._bound_function), args)
+        return choose(ready, filter, sort, Tables(self.table, self.term_table, self._bound_function), args, collation)
 
     @property
     def text_index(self) -> TextIndex | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from shadow_adapters.bson.collation import SIMPLE, Collation, compile_collation
 from shadow_adapters.bson.match import compile_filter
 from shadow_adapters.bson.order import row_key, value_rows
 from shadow_adapters.bson.paths import MISSING, as_document
@@ -33,6 +34,9 @@ LONGEST: Final = 1024
 GONE: Final = "SHX01"
 """SQLSTATE of a query by an index that is gone."""
 
+HASHED: Final = "hashed"
+"""The direction of a field that MongoDB hashes, whose terms lie in order here all the same."""
+
 SOLE: Final = b"\x01"
 ODD: Final = b"\x02"
 WORD: Final = b"\x03"
@@ -43,10 +47,12 @@ class Index:
     """One index of a collection, as ``createIndexes`` was told it.
 
     Attributes:
-        key: its fields and directions (1 or -1).
+        key: its fields and directions (1, -1 or ``hashed``).
         partial: the filter of the documents that it has; None for all of them.
         ready: whether every document has its terms, so that queries may use it.
         expires: seconds after its date at which a document expires; None where it does not.
+        collation: how its texts compare. Terms of any but the simple one tell what is equal, and no order.
+        hidden: no query uses it; a unique one is unique all the same.
         descending: whether each field descends.
     """
 
@@ -57,7 +63,9 @@ class Index:
     sparse: bool = False
     partial: Mapping[str, Any] | None = None
     expires: float | None = None
+    collation: Collation = SIMPLE
     ready: bool = field(default=True, compare=False)
+    hidden: bool = field(default=False, compare=False)
     descending: tuple[bool, ...] = field(default=(), compare=False)
     _paths: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     _holds: Callable[[Mapping[str, Any]], bool] | None = field(default=None, compare=False)
@@ -65,7 +73,7 @@ class Index:
     @classmethod
     def of(cls, number: int, spec: Mapping[str, Any], *, ready: bool = True) -> Index:
         """The index of a specification such as ``{key: {a: 1}, name: "a_1", unique: true}``."""
-        partial = spec.get("partialFilterExpression")
+        partial, collation = spec.get("partialFilterExpression"), compile_collation(spec.get("collation"))
         return cls(
             number,
             spec["name"],
@@ -74,10 +82,12 @@ class Index:
             bool(spec.get("sparse")),
             partial,
             spec.get("expireAfterSeconds"),
+            collation,
             ready,
+            bool(spec.get("hidden")),
             tuple(direction == -1 for direction in spec["key"].values()),
             tuple(tuple(path.split(".")) for path in spec["key"]),
-            None if partial is None else compile_filter(partial).matches,
+            None if partial is None else compile_filter(partial, collation=collation).matches,
         )
 
     def same(self, spec: Mapping[str, Any]) -> bool:
@@ -97,17 +107,21 @@ class Index:
     def terms(self, document: Mapping[str, Any], key: Key) -> dict[bytes, dict[str, Any]]:
         """The document's terms, each with the values that made it, by path.
 
-        Raises `CommandFailure` 171 where two of the fields are in arrays that are not the same.
+        Raises `CommandFailure`: 171 where two of the fields are in arrays that are not the same, 16766 for an array in
+        a hashed field, and with ``unsupported`` for a text of which the collation cannot tell what equals it.
         """
         if self._holds is not None and not self._holds(document):
             return {}
+        for path, direction in zip(self._paths, self.key.values(), strict=True):
+            if direction == HASHED and _meets_array(document, path):
+                raise CommandFailure(16766, "hashed indexes do not currently support array values")
         try:
             rows = list(value_rows(document, self._paths))
         except CommandFailure:
             raise CommandFailure(171, "cannot index parallel arrays") from None
         if self.sparse and all(value is MISSING for row in rows for value in row):
             return {}
-        bodies = {row_key(row, self.descending): row for row in rows}
+        bodies = {row_key(row, self.descending, self.collation.equal): row for row in rows}
         odd = len(bodies) > 1 or len(key) > LONGEST or any(len(body) > LONGEST for body in bodies)
         found = {}
         for body, row in bodies.items():
@@ -133,6 +147,7 @@ class TextIndex:
     sparse: ClassVar[bool] = False
     partial: ClassVar[Mapping[str, Any] | None] = None
     expires: ClassVar[float | None] = None
+    hidden: ClassVar[bool] = False
 
     @classmethod
     def of(cls, number: int, spec: Mapping[str, Any], *, ready: bool = True) -> TextIndex:
