@@ -16,6 +16,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.client_session import ClientSession
 from pymongo.errors import InvalidOperation
+from pymongo.monitoring import CommandListener
 
 from shadow.ops.base import ReadOp, WriteOp
 from shadow.ops.patience import Patience, Patient
@@ -53,6 +54,7 @@ class Driver:
         "codec",
         "collection",
         "core",
+        "listeners",
         "name",
         "writes_acknowledged",
     )
@@ -67,6 +69,8 @@ class Driver:
             document_class=dict, unicode_decode_error_handler="replace", type_registry=TypeRegistry()
         )
         self._patient = Patient(core.database.client)
+        listening = core.database.client.options.event_listeners
+        self.listeners = tuple(each for each in listening if isinstance(each, CommandListener))
         self.writes_acknowledged: bool = core.write_concern.acknowledged
         # Sessions that are bound to a context came with PyMongo 4.17.
         self._bound_session: Callable[[], Any] | None = getattr(core.database.client, "_get_bound_session", None)

@@ -12,6 +12,7 @@ from shadow.ops.aggregate import AggregateOp
 from shadow.ops.cursor import CursorRead
 from shadow.ops.patience import Patience
 from shadow.router.answers import driver_exception
+from shadow.router.monitoring import Nobody, heard
 from shadow.router.waits import answering, latest, taken, timed, while_live
 from shadow_adapters.contract import Fence
 from shadow_adapters.failures import OutcomeUnknown, StoreDown
@@ -39,8 +40,10 @@ class NewCursor:
         cursor: Any,
         command: Mapping[str, Any],
         lapsed: Callable[[], bool] | None = None,
+        listening: Nobody | None = None,
     ) -> None:
         self._stack = stack
+        self._listening = listening
         self._lapsed = lapsed
         self._conn = conn
         self._cursor = cursor
@@ -65,10 +68,12 @@ class NewCursor:
         command = timed(op.patience, op.command()) if isinstance(op, AggregateOp) else op.command()
         until = latest(op.patience, command)
         async with AsyncExitStack() as stack:
-            conn = await taken(stack, pool, until)
-            with answering(conn, until):
-                cursor = await engine.open(conn, dict(command), fence, neighbours)
-                first = await cursor.batch()
+            with heard(op, fence) as listening:
+                conn = await taken(stack, pool, until)
+                with answering(conn, until):
+                    cursor = await engine.open(conn, dict(command), fence, neighbours)
+                    first = await cursor.batch()
+            listening.found(first)
             opened = cls(stack.pop_all(), conn, cursor, command, lapsed)
             opened._first = first
             if not first:
@@ -94,6 +99,9 @@ class NewCursor:
             self._conn.terminate()  # or giving it back would wait for a server that may be frozen
             await self.close()
             raise
+        if self._listening is not None:
+            self._listening.found(documents)
+            self._listening = None
         if not documents:
             await self.close()
         return documents

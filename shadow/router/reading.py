@@ -19,6 +19,7 @@ from shadow.router.answers import driver_exception, promise, unsupported_in
 from shadow.router.company import Company
 from shadow.router.cursor import NewCursor, Opened
 from shadow.router.lapsing import Guard
+from shadow.router.monitoring import heard
 from shadow.router.trial import trial
 from shadow.router.waits import latest, lent, timed
 from shadow.runtime.asked import Asked
@@ -78,11 +79,12 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
     if one is None and isinstance(op, ReadOp):
         command = timed(op.patience, command)
     until = latest(op.patience, command)
-    with Asked(entity.answers):
+    with heard(op, fence) as listening, Asked(entity.answers):
         async with loop.pool.connection() if until is None else lent(loop.pool, until) as conn:
             if one is not None and isinstance(op, ReadOp):
                 record = await entity.engine.find_record(conn, key_of(one.id), fence)
                 answer: R = op.of_record(record)
+                listening.record(record)
                 return answer
             reply = await entity.engine.execute(conn, command, fence=fence)
     named = unsupported_in(reply)
@@ -90,6 +92,7 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
         entity.count_unsupported(named)
         if fence is not None and fence.stale_after is not None:
             raise StoreDown(f"new does not serve {named}")
+    listening.answered(reply)
     return op.result(reply)
 
 

@@ -24,6 +24,7 @@ from shadow.protocol.writes import Fate
 from shadow.router.bind import named_keys, plan
 from shadow.router.cursor import NewCursor, Opened
 from shadow.router.lapsing import Guard
+from shadow.router.monitoring import heard
 from shadow.router.reading import Answered
 from shadow.router.waits import answering, latest, taken, timed
 from shadow.router.writing import FATES
@@ -94,8 +95,9 @@ class TransactionUnit:
             for each in (view, *(entered[1] for entered in others.values())):
                 conn = await self._connection(each, until)
             neighbours = {name: Neighbour(entered[0].entity.layout, None) for name, entered in others.items()}
-            cursor = await here.entity.engine.open(conn, command, None, neighbours.get)
-            return Opened(NewCursor(AsyncExitStack(), conn, cursor, command), None)
+            with heard(op, None) as listening:
+                cursor = await here.entity.engine.open(conn, command, None, neighbours.get)
+            return Opened(NewCursor(AsyncExitStack(), conn, cursor, command, listening=listening), None)
 
     async def commit(self, on_legacy: Callable[[], Awaitable[Any]], patience: Patience | None = None) -> None:
         """Commit on the unit's store, then settle and sync its marks."""
@@ -163,8 +165,10 @@ class TransactionUnit:
             until = latest(op.patience, command)
             conn = await self._connection(view, until)
             engine = self._entered[view.entity][0].entity.engine
-            with answering(conn, until):
-                return op.result(await engine.execute(conn, command, fence=fence))
+            with heard(op, None) as listening, answering(conn, until):
+                reply = await engine.execute(conn, command, fence=fence)
+            listening.answered(reply)
+            return op.result(reply)
 
     async def _connection(self, view: View, until: float | None) -> Connection:
         """The transaction's connection, begun when it is first needed.

@@ -148,7 +148,12 @@ async def pair_on_new(shape: str, mongo_uri: str, postgres_dsn: str) -> AsyncIte
 
 @asynccontextmanager
 async def world_of(
-    shape: str, mongo_uri: str, postgres_dsn: str, tmp_path: Path, prefixes: Sequence[str] = ("",)
+    shape: str,
+    mongo_uri: str,
+    postgres_dsn: str,
+    tmp_path: Path,
+    prefixes: Sequence[str] = ("",),
+    sample_rate: float = 1.0,
 ) -> AsyncIterator[World]:
     """The whole runtime in this process, which knows its phases.
 
@@ -163,6 +168,7 @@ async def world_of(
         '[gates]\nwaived = ["mismatches", "latency", "errors"]\n'  # no breaker: the stand-in differs in places
         + "".join(
             f'[entities.in_{name}]\nlegacy = {{ mongo = "{made.bare.name}.{name}" }}\nphase = "{phase}"\n'
+            f"sample_rate = {sample_rate}\n"
             for name, phase in phases.items()
         )
     )
