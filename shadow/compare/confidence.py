@@ -71,6 +71,11 @@ class RateBound:
         self.mismatches += mismatch
         self.recent.observe(mismatch)
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.compared = self.mismatches = 0
+        self.recent.forget()
+
     @property
     def upper(self) -> float:
         """The upper confidence bound of the mismatch rate so far."""

@@ -32,6 +32,10 @@ class Recent:
         last[1] += 1
         last[2] += hit
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self._slices.clear()
+
     def counts(self) -> tuple[int, int]:
         """How many events there were, and how many hits among them."""
         oldest = int((self._clock() - SPAN) / _SLICE)

@@ -96,6 +96,7 @@ class ControlThread:
         self._new: dict[str, PostgresRecords] = {}
         self._without_table: set[str] = set()
         self._breaker = Breaker(settings.gates)
+        self._held_entities: set[str] = set()
         self._expire_next = 0.0
         self._discover_at = 0.0
         self.told = Told(sink)
@@ -225,6 +226,7 @@ class ControlThread:
             self._count_direct()
             for entity in list(self._entities.values()):
                 entity.wanted = source.snapshot(entity.flag)
+            self._begin_anew()
             try:
                 if self.node.membership.fleet is not None:
                     await self._control.state_facts(self.node.me.id, seen(list(self._entities.values())))
@@ -327,6 +329,13 @@ class ControlThread:
         for name in list(self._entities):
             visit(name)
         return done
+
+    def _begin_anew(self) -> None:
+        """Forget what an entity was held for once somebody has cleared its breaker: whoever did knows of it."""
+        held = {name for name in list(self._entities) if self.node.membership.held(name) is not None}
+        for name in self._held_entities - held:
+            self._entities[name].forget_evidence()
+        self._held_entities = held
 
     def _count_direct(self) -> None:
         """Tell metrics of the calls that the driver was asked for directly, which told nobody themselves."""

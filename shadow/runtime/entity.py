@@ -85,6 +85,12 @@ class Entity:
         recent = sorted(self.latencies[store])
         return recent[int(0.99 * len(recent))] if len(recent) >= _ENOUGH else None
 
+    def forget_evidence(self) -> None:
+        """What was seen of new so far counts no longer."""
+        self.bound.forget()
+        self.rehearsed.forget()
+        self.answers.forget()
+
     def count_unsupported(self, name: str) -> None:
         """One more call that new does not serve."""
         self.unsupported[name] = self.unsupported.get(name, 0) + 1

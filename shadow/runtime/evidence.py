@@ -32,9 +32,7 @@ def seen(entities: Iterable[Entity]) -> dict[tuple[str, str], float]:
             ("compared", "mismatches", entity.bound.recent),
             ("asked", "failed", entity.answers),
         ):
-            counts = recent.counts()
-            if counts[0]:
-                found[entity.name, _RECENT + seen_name], found[entity.name, _RECENT + hits_name] = counts
+            found[entity.name, _RECENT + seen_name], found[entity.name, _RECENT + hits_name] = recent.counts()
         for store in ("legacy", "new"):
             if (p99 := entity.p99(store)) is not None:
                 found[entity.name, f"{store}_p99"] = p99

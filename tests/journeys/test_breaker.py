@@ -35,6 +35,13 @@ async def _audit(site: Site) -> list[Any]:
     return [tuple(row) for row in rows]
 
 
+async def _nothing_speaks_against_it(site: Site) -> bool:
+    """Whether the fleet tells of no mismatch, neither of all time nor lately."""
+    async with site.sql() as conn:
+        told = "SELECT sum(value) FROM shadow.fact WHERE entity = $1 AND name IN ('mismatches', 'recent:mismatches')"
+        return bool(await conn.fetchval(told, ENTITY) == 0)
+
+
 async def _differ(things: Any, legacy: Any) -> None:
     """Change every record behind Shadow's back, and read all of them through it."""
     await legacy.update_many({}, {"$inc": {"n": 1}})
@@ -68,6 +75,7 @@ async def test_a_storm_of_mismatches_takes_reads_back_and_holds_them(site: Site,
         assert latch in await site.told("status", "--json")
         assert here.control.node.membership.held(ENTITY) == latch
         await site.quiet()  # everything that differed was repaired
+        assert not await _nothing_speaks_against_it(site)
         await asyncio.sleep(2)
         assert await held(), "the flag still wants more, and does not get it"
         if by == "the operator":
@@ -75,6 +83,8 @@ async def test_a_storm_of_mismatches_takes_reads_back_and_holds_them(site: Site,
             assert (await _state(site))[2] is None
             assert "the writer was stopped" in [why for _, why, _ in await _audit(site)]
             assert "no breaker holds" in await site.told("clear", ENTITY, "--why", "again")
+
+            await until(lambda: _nothing_speaks_against_it(site), "evidence that begins anew", site.status)
         else:
             await site.moved_to("shadow_read")
 

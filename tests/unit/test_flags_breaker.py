@@ -109,6 +109,9 @@ def test_a_minute_is_remembered() -> None:
     assert recent.counts() == (1, 1)
     clock.now += SPAN
     assert recent.counts() == (0, 0)
+    recent.observe(True)
+    recent.forget()
+    assert recent.counts() == (0, 0)
 
 
 @pytest.mark.parametrize(
