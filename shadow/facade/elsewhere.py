@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from shadow.facade.contract import Binding
 from shadow.facade.forward import pass_on, session_in
 from shadow.ops.pipelines import collections_read
+from shadow_adapters.mongo.store import ARMED
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -84,6 +85,19 @@ async def reach_of_drop(binding: Binding, name_or_database: Any) -> Reach:
     """What dropping a database reaches; the driver refuses what is none. Raises pymongo's errors."""
     name = getattr(name_or_database, "name", name_or_database)
     return Reach("drop_database", (), await _places(binding, name) if isinstance(name, str) else ())
+
+
+async def dropped_singly(binding: Binding, name_or_database: Any) -> tuple[Place, ...] | None:
+    """The collections of a database that is to be dropped, where PostgreSQL leads any of them; None where none.
+
+    Each is then dropped by itself, where it is led. MongoDB's own drop of the whole would leave what PostgreSQL has,
+    and take Shadow's note in the database that the authority may be elsewhere. Raises pymongo's errors.
+    """
+    name = getattr(name_or_database, "name", name_or_database)
+    if not isinstance(name, str) or not await binding.led_by_new(name):
+        return None
+    places = await _places(binding, name)
+    return tuple(place for place in places if place[1] != ARMED and not place[1].startswith("system."))
 
 
 async def _places(binding: Binding, database: str) -> tuple[Place, ...]:
