@@ -35,7 +35,7 @@ class BulkWriteOp(DriverWrite[BulkWriteResult]):
 
     def command(self) -> Command:
         verb, field = _COMMANDS[self.kind]
-        common = self.driver.wire(self.common())
+        common = self.wired_common()
         if self.kind == INSERT:
             common.pop("let", None)
         wire = [statement.wire for statement in self.statements]

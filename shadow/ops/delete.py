@@ -38,7 +38,7 @@ class DeleteOp(DriverWrite[DeleteResult]):
         return wire
 
     def command(self) -> Command:
-        common = self.driver.wire(self.common())
+        common = self.wired_common()
         return {"delete": self.driver.name, "ordered": True, "deletes": [self._statement], **common}
 
     async def on_legacy(self) -> DeleteResult:

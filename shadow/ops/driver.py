@@ -167,6 +167,12 @@ class DriverWrite(WriteOp[R], Generic[R]):
         fields = {"let": "let", "comment": "comment", "bypass_document_validation": "bypassDocumentValidation"}
         return {wire: self.options[option] for option, wire in fields.items() if option in self.options}
 
+    def wired_common(self) -> dict[str, Any]:
+        """`common` as a store receives it."""
+        fields = self.common()
+        wire: dict[str, Any] = self.driver.wire(fields) if fields else fields
+        return wire
+
     async def call(self, *args: Any) -> R:
         """Run the driver's method of this operation's name."""
         result: R = await getattr(self.driver.collection, self.name)(*args, session=self.session, **self.options)

@@ -70,7 +70,7 @@ class UpdateOp(DriverWrite[UpdateResult]):
         return wire
 
     def command(self) -> Command:
-        common = self.driver.wire(self.common())
+        common = self.wired_common()
         return {"update": self.driver.name, "ordered": True, "updates": [self._statement], **common}
 
     async def on_legacy(self) -> UpdateResult:

@@ -83,14 +83,23 @@ def document(command: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def searches(command: Mapping[str, Any]) -> bool:
-    """Whether a command, which need not be well formed, has a ``$text``."""
+    """Whether a command, which need not be well formed, has a ``$text``. Asked of every command, so no more than is
+    there is looked at."""
     inner = command.get("explain", command)
     if not isinstance(inner, Mapping):
         return False
-    holders: list[Any] = [inner]
-    for name in ("updates", "deletes", "pipeline"):
-        if isinstance(among := inner.get(name), list | tuple):
-            holders += among[:1] if name == "pipeline" else among
-    names = ("filter", "query", "q", "$match")
-    filters = [holder.get(name) for holder in holders if isinstance(holder, Mapping) for name in names]
-    return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)
+    for name in ("filter", "query", "q"):
+        if name in inner and _searches(inner[name]):
+            return True
+    for name in ("updates", "deletes"):
+        if name in inner and isinstance(inner[name], list | tuple):
+            for statement in inner[name]:
+                if isinstance(statement, Mapping) and _searches(statement.get("q")):
+                    return True
+    stages = inner.get("pipeline")
+    first = stages[0] if isinstance(stages, list | tuple) and stages else None
+    return isinstance(first, Mapping) and _searches(first.get("$match"))
+
+
+def _searches(filter: Any) -> bool:
+    return isinstance(filter, Mapping) and uses_text(filter)
