@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import bson
+from bson.binary import UUID_SUBTYPE, Binary
 from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent
 
 from shadow.protocol.lasting import unforeseen
@@ -57,8 +59,9 @@ class _Heard(Nobody):
         self._database: str = driver.core.database.name
         self._namespace = f"{self._database}.{driver.name}"
         session = getattr(op.session, "delegate", op.session)
-        lsid = {} if session is None else {"lsid": session.session_id}
-        self._command = {**command, **lsid, "$db": self._database}
+        # An implicit session's id is the client's to choose, and is new where its pool has none left
+        lsid = {"id": Binary(uuid4().bytes, UUID_SUBTYPE)} if session is None else session.session_id
+        self._command = {**command, "lsid": lsid, "$db": self._database}
         self._name = next(iter(command))
         self._request = random.getrandbits(31)
         self._began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from shadow_adapters.contract import Fence
 from shadow_adapters.failures import NotReadable, OutcomeUnknown, StoreDown
 from shadow_adapters.postgres.engine import Engine
-from shadow_adapters.postgres.pool import create_pool
+from shadow_adapters.postgres.pool import Connection, Loan, create_pool
 from tests.contract.postgres_stores import ENTITY, FENCE, KINDS, NAMESPACE, new_layout, open_store
 
 ACTIVITY = """
@@ -159,4 +160,36 @@ async def test_an_engine_of_a_table_that_is_not_there_is_down(postgres_dsn: str)
         with pytest.raises(StoreDown, match="things"):
             async with pool.connection() as conn:
                 await engine.execute(conn, {"find": ENTITY, "filter": {}})
+    await pool.close()
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+async def test_a_connection_that_garbage_gives_back_is_lent_again(postgres_dsn: str) -> None:
+    """An abandoned cursor in a cycle of references gives its connection back at its end.
+
+    Were the connection garbage too, asyncpg would end it with a warning; and where warnings are errors, leave it in
+    the pool as if it were sound, but cut off from its protocol.
+    """
+    pool = await create_pool(postgres_dsn, min_size=1, max_size=1, role="test", asynchronous_commit=False)
+    given_back: list[asyncio.Task[None]] = []
+
+    class Cursor:
+        def __init__(self, loan: Loan, conn: Connection) -> None:
+            self.loan, self.conn, self.itself = loan, conn, self
+
+        def __del__(self) -> None:
+            given_back.append(asyncio.get_running_loop().create_task(self.loan.__aexit__(None, None, None)))
+
+    async def abandon() -> int:
+        loan = pool.connection()
+        conn = await loan.__aenter__()
+        Cursor(loan, conn)
+        return conn.get_server_pid()
+
+    pid = await abandon()
+    gc.collect()
+    await asyncio.gather(*given_back)
+    assert given_back
+    async with pool.connection() as conn:
+        assert await conn.fetchval("SELECT pg_backend_pid()") == pid
     await pool.close()

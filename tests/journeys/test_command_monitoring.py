@@ -148,11 +148,17 @@ async def test_a_session_is_told_by_its_id(shape: str, world: World, mongo_uri: 
     ear.heard()
     await two.facade.find_one({"_id": 1}, session=session)
     assert [event.command.get("lsid") for event in ear.events[:1]] == [session.session_id]
+    ear.heard()
+    for _ in range(2):
+        await two.facade.find_one({"_id": 1})
+    implicit = [event.command["lsid"] for event in ear.events[::2]]
+    assert len({bytes(lsid["id"]) for lsid in implicit} | {bytes(session.session_id["id"])}) == 3
+    ear.heard()
     transaction = session.start_transaction()
     async with await transaction if shape == "pymongo" else transaction:
         await two.facade.insert_one({"_id": 7}, session=session)
         assert await two.facade.find({}, session=session).to_list(None) == [{"_id": 7}]
-    named = [(type(event).__name__, event.command_name) for event in ear.events[2:6]]
+    named = [(type(event).__name__, event.command_name) for event in ear.events[:4]]
     begun, done = "CommandStartedEvent", "CommandSucceededEvent"
     assert named == [(begun, "insert"), (done, "insert"), (begun, "find"), (done, "find")]
     await session.end_session()

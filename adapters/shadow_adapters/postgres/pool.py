@@ -28,6 +28,9 @@ class Pool:
         self._dsn = dsn
         self._settings = settings
         self._idle: list[Connection] = []
+        # Held on to here, a connection is never garbage itself: the collector would cut asyncpg's weak reference to it,
+        # although whoever is abandoned with it gives it back at its end.
+        self._lent: set[Connection] = set()
         self._slots = asyncio.Semaphore(max_size)
         self._closed = False
 
@@ -62,13 +65,16 @@ class Pool:
             await _end(self._idle.pop())
 
     async def _take(self) -> Connection:
-        while self._idle:
-            conn = self._idle.pop()
-            if not conn.is_closed():
-                return conn
-        return await self.open()
+        conn = self._idle.pop() if self._idle else None
+        while conn is not None and conn.is_closed():
+            conn = self._idle.pop() if self._idle else None
+        if conn is None:
+            conn = await self.open()
+        self._lent.add(conn)
+        return conn
 
     async def _give_back(self, conn: Connection, *, broken: bool) -> None:
+        self._lent.discard(conn)
         if broken or self._closed or conn.is_closed():
             conn.terminate()
             return
