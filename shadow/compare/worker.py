@@ -168,6 +168,8 @@ class Comparer:
                 self._running -= len(batch)
                 for left in batch:  # by a cancellation
                     self._end(left, Part.SHED)
+        # At once: until the loop tells of its end, a worker that is done would be counted on for what comes now.
+        self._workers.discard(asyncio.current_task())
 
     def _pop(self) -> deque[Comparison]:
         """The comparison whose turn it is, with those behind it that can be asked for together."""

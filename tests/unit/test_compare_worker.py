@@ -268,6 +268,20 @@ async def test_nothing_is_left_of_comparisons_that_ended() -> None:
     assert not alive
 
 
+async def test_what_comes_while_the_last_worker_ends_is_compared_too() -> None:
+    """The worker has found nothing more to do, and the loop has not told of its end yet."""
+    bench = Bench([A], [A], limits=Limits(concurrency=1))
+
+    async def run() -> Any:
+        asyncio.get_running_loop().call_soon(bench.submit)
+        return A
+
+    bench.submit(run=run)
+    await bench.comparer.drain()
+    assert bench.account.balance().open == 0
+    assert bench.parts() == {"compared": 2}
+
+
 async def test_the_account_closes_whatever_happens() -> None:
     bench = Bench([A], [A], limits=Limits(count=7, concurrency=3))
     answers = itertools.cycle([A, B, StoreDown("x"), A, B])
