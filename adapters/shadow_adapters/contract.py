@@ -393,3 +393,8 @@ class Fence:
     entity: str
     epoch: int
     stale_after: float | None = None
+
+
+def may_be_legacys(fence: Fence | None) -> bool:
+    """Whether a command under these terms is legacy's, the authority's, where new may not or cannot answer it."""
+    return fence is not None and fence.stale_after is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial, wraps
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar, cast
 
 from shadow.facade.contract import Binding
@@ -78,31 +79,42 @@ def reach_of_bulk(models: Iterable[Any]) -> Reach:
 
 async def reach_of_watch(binding: Binding, databases: Iterable[str]) -> Reach:
     """What a change stream of whole databases reaches. Raises pymongo's errors."""
-    return Reach("watch", tuple([place for database in databases for place in await _places(binding, database)]))
+    places = [await _places(binding, each, await binding.led_by_new(each)) for each in databases]
+    return Reach("watch", tuple(chain.from_iterable(places)))
 
 
-async def reach_of_drop(binding: Binding, name_or_database: Any) -> Reach:
-    """What dropping a database reaches; the driver refuses what is none. Raises pymongo's errors."""
-    name = getattr(name_or_database, "name", name_or_database)
-    return Reach("drop_database", (), await _places(binding, name) if isinstance(name, str) else ())
+async def reach_of_drop(binding: Binding, name_or_database: Any) -> tuple[Reach, bool]:
+    """What dropping a database reaches, and whether each collection is dropped by itself, where it is led.
 
-
-async def dropped_singly(binding: Binding, name_or_database: Any) -> tuple[Place, ...] | None:
-    """The collections of a database that is to be dropped, where PostgreSQL leads any of them; None where none.
-
-    Each is then dropped by itself, where it is led. MongoDB's own drop of the whole would leave what PostgreSQL has,
-    and take Shadow's note in the database that the authority may be elsewhere. Raises pymongo's errors.
+    So it is where PostgreSQL leads any: MongoDB's own drop of the whole would leave what PostgreSQL has, and take
+    Shadow's note in the database that the authority may be elsewhere. The driver refuses what is no database. Raises
+    pymongo's errors.
     """
     name = getattr(name_or_database, "name", name_or_database)
-    if not isinstance(name, str) or not await binding.led_by_new(name):
-        return None
-    places = await _places(binding, name)
-    return tuple(place for place in places if place[1] != ARMED and not place[1].startswith("system."))
+    if not isinstance(name, str):
+        return Reach("drop_database"), False
+    led = await binding.led_by_new(name)
+    places = await _places(binding, name, led)
+    if led:
+        places = tuple(place for place in places if place[1] != ARMED and not place[1].startswith("system."))
+    return Reach("drop_database", (), places), bool(led)
 
 
-async def _places(binding: Binding, database: str) -> tuple[Place, ...]:
+async def drop_database(
+    client: Any, name_or_database: Any, on_legacy: Callable[[], Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    """Drop a database of an asynchronous client. ``args``, ``kwargs``: what its own method was given beside it."""
+    reach, singly = await reach_of_drop(client._shadow_binding, name_or_database)
+    if not singly:
+        return await pass_through(client, reach, on_legacy, session_in(args, kwargs))
+    for database, collection in reach.written:
+        await client[database][collection].drop(*args, **kwargs)
+    return None
+
+
+async def _places(binding: Binding, database: str, led_by_new: Iterable[str]) -> tuple[Place, ...]:
     """All collections of a database, those that only new has among them."""
-    names = [*await binding.collections(database), *await binding.led_by_new(database)]
+    names = [*await binding.collections(database), *led_by_new]
     return tuple((database, name) for name in dict.fromkeys(names))
 
 

@@ -15,8 +15,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import dropped_singly, pass_through, reach_of_clients_watch, reach_of_drop
-from shadow.facade.forward import session_in
+from shadow.facade.elsewhere import drop_database, pass_through, reach_of_clients_watch
 from shadow.facade.futures import start
 from shadow.facade.like import like
 from shadow.facade.motor_cursor import AsyncIOMotorChangeStream
@@ -88,16 +87,7 @@ class AsyncIOMotorClient(DriverClient[Any]):
     @like(DriverClient.drop_database)
     def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> Any:
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
-        return start(self.get_io_loop(), self._drop(name_or_database, on_legacy, args, kwargs))
-
-    async def _drop(self, name_or_database: Any, on_legacy: Any, args: Any, kwargs: Any) -> Any:
-        singly = await dropped_singly(self._shadow_binding, name_or_database)
-        if singly is not None:
-            for database, collection in singly:
-                await self[database][collection].drop(*args, **kwargs)
-            return None
-        reach = await reach_of_drop(self._shadow_binding, name_or_database)
-        return await pass_through(self, reach, on_legacy, session_in(args, kwargs))
+        return start(self.get_io_loop(), drop_database(self, name_or_database, on_legacy, args, kwargs))
 
     @like(DriverClient.watch)
     def watch(self, *args: Any, **kwargs: Any) -> AsyncIOMotorChangeStream:

@@ -12,7 +12,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import dropped_singly, pass_through, reach_of_clients_watch, reach_of_drop
+from shadow.facade.elsewhere import drop_database, pass_through, reach_of_clients_watch
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.plain import options_of
@@ -75,14 +75,8 @@ class AsyncMongoClient(DriverClient[D]):
 
     @like(DriverClient.drop_database)
     async def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
-        singly = await dropped_singly(self._shadow_binding, name_or_database)
-        if singly is not None:
-            for database, collection in singly:
-                await self[database][collection].drop(*args, **kwargs)
-            return
-        reach = await reach_of_drop(self._shadow_binding, name_or_database)
         on_legacy = partial(super().drop_database, name_or_database, *args, **kwargs)
-        await pass_through(self, reach, on_legacy, session_in(args, kwargs))
+        await drop_database(self, name_or_database, on_legacy, args, kwargs)
 
     @like(DriverClient.watch)
     async def watch(self, *args: Any, **kwargs: Any) -> Any:

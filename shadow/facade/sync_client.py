@@ -13,7 +13,7 @@ from shadow.facade import transactions
 from shadow.facade.binding import attach, name_connections, named
 from shadow.facade.client_bulk import ClientBulk
 from shadow.facade.contract import Binding
-from shadow.facade.elsewhere import dropped_singly, pass_through, reach_of_clients_watch, reach_of_drop
+from shadow.facade.elsewhere import pass_through, reach_of_clients_watch, reach_of_drop
 from shadow.facade.forward import session_in
 from shadow.facade.like import D, like
 from shadow.facade.plain import options_of
@@ -90,12 +90,11 @@ class MongoClient(DriverClient[D]):
 
     @like(DriverClient.drop_database)
     def drop_database(self, name_or_database: Any, *args: Any, **kwargs: Any) -> None:
-        singly = portal().run(dropped_singly(self._shadow_binding, name_or_database))
-        if singly is not None:
-            for database, collection in singly:
+        reach, singly = portal().run(reach_of_drop(self._shadow_binding, name_or_database))
+        if singly:
+            for database, collection in reach.written:
                 self[database][collection].drop(*args, **kwargs)
             return
-        reach = portal().run(reach_of_drop(self._shadow_binding, name_or_database))
         on_legacy = as_awaited(partial(super().drop_database, name_or_database, *args, **kwargs))
         at_once(pass_through(self, reach, on_legacy, session_in(args, kwargs)))
 

@@ -52,8 +52,6 @@ def named_keys(targets: Sequence[Target]) -> tuple[Key, ...]:
 async def plan(op: WriteOp[R], limit: int) -> Plan[R]:
     """Resolve the targets of a write. Raises what the driver raises for the look-ups."""
     targets = op.targets()
-    if len(targets) == 1 and isinstance(targets[0], Named):
-        return Plan(op, (key_of(targets[0].id),), exact=True)
     if all(isinstance(target, Named) for target in targets):
         return Plan(op, named_keys(targets), exact=True)
     bound = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandS
 
 from shadow.protocol.lasting import unforeseen
 from shadow_adapters.bson.codec import decode, encode
-from shadow_adapters.contract import Fence, Record
+from shadow_adapters.contract import Fence, Record, may_be_legacys
 from shadow_adapters.failures import CommandFailure
 
 CONNECTION = ("postgresql", 0)
@@ -53,7 +53,7 @@ class Nobody:
 class _Heard(Nobody):
     """One command of which the caller's listeners hear."""
 
-    def __init__(self, op: Any, command: Mapping[str, Any], *, may_be_legacys: bool) -> None:
+    def __init__(self, op: Any, command: Mapping[str, Any], *, waits: bool) -> None:
         driver = op.driver
         self._listeners = driver.listeners
         self._database: str = driver.core.database.name
@@ -65,8 +65,8 @@ class _Heard(Nobody):
         self._name = next(iter(command))
         self._request = random.getrandbits(31)
         self._began = time.monotonic()
-        self._waits = may_be_legacys
-        if not self._waits:
+        self._waits = waits  # until it is answered, for it may be legacy's
+        if not waits:
             self._start()
 
     def answered(self, reply: Mapping[str, Any]) -> None:
@@ -74,9 +74,9 @@ class _Heard(Nobody):
             self._start()
         told = bson.decode(encode({name: value for name, value in reply.items() if name != "unsupported"}))
         if told.get("ok"):
-            self._tell("succeeded", CommandSucceededEvent(self._took(), told, *self._same(), **self._where()))
+            self._end("succeeded", CommandSucceededEvent, told)
         else:
-            self._tell("failed", CommandFailedEvent(self._took(), told, *self._same(), **self._where()))
+            self._end("failed", CommandFailedEvent, told)
 
     def found(self, documents: Sequence[Any]) -> None:
         self.answered({"cursor": {"firstBatch": list(documents), "id": 0, "ns": self._namespace}, "ok": 1.0})
@@ -90,21 +90,16 @@ class _Heard(Nobody):
             return
         if self._waits:
             return
-        failure = {"errmsg": str(error), "errtype": type(error).__name__}
-        self._tell("failed", CommandFailedEvent(self._took(), failure, *self._same(), **self._where()))
+        self._end("failed", CommandFailedEvent, {"errmsg": str(error), "errtype": type(error).__name__})
 
     def _start(self) -> None:
         event = CommandStartedEvent(self._command, self._database, self._request, CONNECTION, self._request)
         self._tell("started", event)
 
-    def _took(self) -> timedelta:
-        return timedelta(seconds=time.monotonic() - self._began)
-
-    def _same(self) -> tuple[str, int, tuple[str, int], int]:
-        return self._name, self._request, CONNECTION, self._request
-
-    def _where(self) -> dict[str, Any]:
-        return {"database_name": self._database}
+    def _end(self, what: str, event: Callable[..., Any], told: Mapping[str, Any]) -> None:
+        took = timedelta(seconds=time.monotonic() - self._began)
+        same = (self._name, self._request, CONNECTION, self._request)
+        self._tell(what, event(took, told, *same, database_name=self._database))
 
     def _tell(self, what: str, event: Any) -> None:
         for listener in self._listeners:
@@ -124,4 +119,4 @@ def heard(op: Any, fence: Fence | None) -> Nobody:
     """
     if not op.driver.listeners:
         return _NOBODY
-    return _Heard(op, op.command(), may_be_legacys=fence is not None and fence.stale_after is not None)
+    return _Heard(op, op.command(), waits=may_be_legacys(fence))

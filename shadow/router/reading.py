@@ -27,7 +27,7 @@ from shadow.runtime.entity import Entity
 from shadow.runtime.loops import Loop, LoopEntity
 from shadow_adapters.bson.codec import decode
 from shadow_adapters.bson.keys import key_of
-from shadow_adapters.contract import Fence, Key, Record
+from shadow_adapters.contract import Fence, Key, Record, may_be_legacys
 from shadow_adapters.failures import CommandFailure, OutcomeUnknown, StoreDown
 from shadow_adapters.postgres.call import Neighbours
 from shadow_flags.buckets import bucket, query_bucket
@@ -90,7 +90,7 @@ async def on_new(loop: Loop, entity: Entity, op: Op[R], fence: Fence | None) -> 
     named = unsupported_in(reply)
     if named is not None:
         entity.count_unsupported(named)
-        if fence is not None and fence.stale_after is not None:
+        if may_be_legacys(fence):
             raise StoreDown(f"new does not serve {named}")
     listening.answered(reply)
     return op.result(reply)
@@ -229,7 +229,7 @@ async def open_cursor(here: LoopEntity, loop: Loop, op: CursorRead, company: Com
         async def read(neighbours: Neighbours) -> NewCursor:
             return await _open_on_new(loop, entity, op, fence, neighbours)
 
-        authority = Store.LEGACY if fence is not None and fence.stale_after is not None else Store.NEW
+        authority = Store.LEGACY if may_be_legacys(fence) else Store.NEW
         return await company.on_new(authority, read)
 
     async def legacy() -> NewCursor | None:
@@ -265,10 +265,10 @@ async def _open_on_new(
     """A cursor on PostgreSQL; a command that new does not serve is legacy's as long as it can be, as in `on_new`."""
     try:
         with Asked(entity.answers):
-            lapsed = None if fence is None or fence.stale_after is None else loop.node.membership.surely_lapsed
+            lapsed = loop.node.membership.surely_lapsed if may_be_legacys(fence) else None
             return await NewCursor.open(loop.pool, entity.engine, op, fence, neighbours, lapsed)
     except CommandFailure as failure:
-        if failure.unsupported is None or fence is None or fence.stale_after is None:
+        if failure.unsupported is None or not may_be_legacys(fence):
             raise
         entity.count_unsupported(failure.unsupported)
         raise StoreDown(f"new does not serve {failure.unsupported}") from failure

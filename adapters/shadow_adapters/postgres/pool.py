@@ -65,10 +65,11 @@ class Pool:
             await _end(self._idle.pop())
 
     async def _take(self) -> Connection:
-        conn = self._idle.pop() if self._idle else None
-        while conn is not None and conn.is_closed():
-            conn = self._idle.pop() if self._idle else None
-        if conn is None:
+        while self._idle:
+            conn = self._idle.pop()
+            if not conn.is_closed():
+                break
+        else:
             conn = await self.open()
         self._lent.add(conn)
         return conn

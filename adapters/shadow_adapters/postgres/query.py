@@ -22,7 +22,7 @@ from shadow_adapters.bson.collation import SIMPLE, Collation
 from shadow_adapters.bson.match import Matcher, compile_filter, equality_id
 from shadow_adapters.bson.match.text import TextMatch, check_prefix, split_text, uses_text
 from shadow_adapters.bson.order import by_score, compile_sort
-from shadow_adapters.contract import Key
+from shadow_adapters.contract import Key, may_be_legacys
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call, Gate
 from shadow_adapters.postgres.compiler.collated import without_texts
@@ -110,7 +110,7 @@ def compile_query(
         raise CommandFailure(40218, "query requires text score metadata, but it is not available")
     if collation is not SIMPLE:
         matcher = compile_filter(filter, variables, collation)
-        access = call.layout.access(filter, None, args, collation)
+        access = call.layout.access(filter, sort, args, collation)
         condition = Condition(where(without_texts(filter), call.layout.resolver, args).sql)
         if access is not None and access.condition is not None:
             condition = Condition(f"{access.condition.sql} AND ({condition.sql})")
@@ -160,7 +160,7 @@ def text_index(call: Call) -> TextIndex:
     layout = call.layout
     index = layout.text_index
     if index is None:
-        if isinstance(layout, DocumentsLayout) and call.fence is not None and call.fence.stale_after is not None:
+        if isinstance(layout, DocumentsLayout) and may_be_legacys(call.fence):
             raise NotReadable(layout.entity)
         raise CommandFailure(27, "text index required for $text query", unsupported="$text")
     return index

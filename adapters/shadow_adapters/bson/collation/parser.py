@@ -16,15 +16,6 @@ from shadow_adapters.failures import CommandFailure
 LOCALES: Final = frozenset(("en", "en_US", "de", "fr", "id", "it", "ms", "nl", "pt", "sw"))
 """Languages that sort as Unicode's root collation does, with nothing of their own."""
 
-_OPTIONS: Final[Mapping[str, tuple[type, Any]]] = {
-    "caseFirst": (str, "off"),
-    "alternate": (str, "non-ignorable"),
-    "backwards": (bool, False),
-}
-"""Types of other options, and the only value of each that is served."""
-_FLAGS: Final = ("caseLevel", "numericOrdering")
-_WITHOUT_EFFECT: Final[Mapping[str, type]] = {"maxVariable": str, "normalization": bool, "version": str}
-"""Of what is ignorable, where nothing is; of texts that are not normal, as which all are taken here."""
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "caseLevel": False,
     "caseFirst": "off",
@@ -36,7 +27,12 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "backwards": False,
     "version": "57.1",
 }
-"""In the order and with the values of MongoDB 8.0."""
+"""Options in the order, of the types and with the values of MongoDB 8.0.
+
+``maxVariable`` and ``normalization`` are without effect: nothing is ignorable, and all texts are taken as normal.
+"""
+_ONLY: Final = ("caseFirst", "alternate", "backwards")
+"""Options of which nothing but the default is served."""
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
     "caseFirst": frozenset(("off", "upper", "lower")),
     "alternate": frozenset(("non-ignorable", "shifted")),
@@ -83,7 +79,7 @@ def _of_levels(levels: Levels) -> Collation:
 
 
 def _strength(spec: Mapping[str, Any]) -> int:
-    value = spec.get("strength", 3)
+    value = spec.get("strength", _DEFAULTS["strength"])
     if not is_number(value):
         _wrong_type("strength", value)
     if value not in (1, 2, 3, 4, 5):
@@ -94,19 +90,13 @@ def _strength(spec: Mapping[str, Any]) -> int:
 
 
 def _check_option(name: str, value: Any) -> None:
-    if name in _OPTIONS:
-        kind, served = _OPTIONS[name]
-    elif name in _FLAGS:
-        kind, served = bool, value
-    elif name in _WITHOUT_EFFECT:
-        kind, served = _WITHOUT_EFFECT[name], value
-    else:
+    if name not in _DEFAULTS:
         raise CommandFailure(40415, f"BSON field 'collation.{name}' is an unknown field.")
-    if not isinstance(value, kind):
+    if not isinstance(value, type(_DEFAULTS[name])):
         _wrong_type(name, value)
     if name in _WORDS and value not in _WORDS[name]:
         raise CommandFailure(2, f"Enumeration value '{value}' for field 'collation.{name}' is not a valid value.")
-    if value != served:
+    if name in _ONLY and value != _DEFAULTS[name]:
         _refuse(f"{name} {value}")
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shadow_adapters.bson.collation import SIMPLE
 from shadow_adapters.bson.order import row_key, value_rows
 from shadow_adapters.failures import CommandFailure
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.fields import document
 from shadow_adapters.postgres.commands.hints import hinted
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import HASHED
 
 Place = Callable[[Mapping[str, Any]], bytes | None]
 """From a document to its first key within the bounds, None where it has none there."""
@@ -39,7 +37,7 @@ def bounds_of(call: Call, command: Mapping[str, Any]) -> Place | None:
     index = hinted(call.layout, hint)
     if index is None:
         return None  # there is no such collection, or the hint would have been refused
-    if index.collation is not SIMPLE or HASHED in index.key.values():
+    if not index.ordered:
         name = "min" if low else "max"
         text = f"option {name} of find is not served by an index that tells no order"
         raise CommandFailure(72, text, unsupported=f"find {name}")

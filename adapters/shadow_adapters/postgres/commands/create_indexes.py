@@ -177,12 +177,10 @@ def _checked(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     if HASHED in key.values():
         _check_hashed(spec)
     collation = compile_collation(spec.get("collation"))
-    if not spec.get("hidden"):
-        spec = {name: value for name, value in spec.items() if name != "hidden"}
-    if collation is SIMPLE:
-        spec = {name: value for name, value in spec.items() if name != "collation"}
-    else:
-        spec = {**spec, "collation": completed_collation(spec["collation"])}
+    said = {"hidden": bool(spec.get("hidden")), "collation": collation is not SIMPLE}
+    spec = {name: value for name, value in spec.items() if said.get(name, True)}
+    if collation is not SIMPLE:
+        spec["collation"] = completed_collation(spec["collation"])
     if not isinstance(spec.get("partialFilterExpression", {}), Mapping):
         raise CommandFailure(14, "The field 'partialFilterExpression' must be an object")
     # One that cannot be read would end every later call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shadow_adapters.bson.collation import Collation, compile_collation
@@ -83,23 +83,19 @@ def document(command: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def searches(command: Mapping[str, Any]) -> bool:
-    """Whether a command, which need not be well formed, has a ``$text``. Asked of every command, so no more than is
-    there is looked at."""
+    """Whether a command, which need not be well formed, has a ``$text``."""
     inner = command.get("explain", command)
-    if not isinstance(inner, Mapping):
-        return False
+    filters = _filters(inner) if isinstance(inner, Mapping) else ()
+    return any(isinstance(filter, Mapping) and uses_text(filter) for filter in filters)
+
+
+def _filters(command: Mapping[str, Any]) -> Iterator[Any]:
+    """What stands where a command has filters. Asked of every command, so no more than is there is looked at."""
     for name in ("filter", "query", "q"):
-        if name in inner and _searches(inner[name]):
-            return True
-    for name in ("updates", "deletes"):
-        if name in inner and isinstance(inner[name], list | tuple):
-            for statement in inner[name]:
-                if isinstance(statement, Mapping) and _searches(statement.get("q")):
-                    return True
-    stages = inner.get("pipeline")
-    first = stages[0] if isinstance(stages, list | tuple) and stages else None
-    return isinstance(first, Mapping) and _searches(first.get("$match"))
-
-
-def _searches(filter: Any) -> bool:
-    return isinstance(filter, Mapping) and uses_text(filter)
+        if name in command:
+            yield command[name]
+    for name, field in (("updates", "q"), ("deletes", "q"), ("pipeline", "$match")):
+        among = command.get(name)
+        if isinstance(among, list | tuple):
+            first = among[:1] if name == "pipeline" else among
+            yield from (each.get(field) for each in first if isinstance(each, Mapping))

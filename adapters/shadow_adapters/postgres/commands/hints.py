@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shadow_adapters.bson.collation import SIMPLE
+from shadow_adapters.contract import may_be_legacys
 from shadow_adapters.failures import CommandFailure, NotReadable
 from shadow_adapters.postgres.call import Call
 from shadow_adapters.postgres.commands.create_indexes import learn
 from shadow_adapters.postgres.commands.fields import searches
 from shadow_adapters.postgres.layouts.documents import DocumentsLayout
-from shadow_adapters.postgres.layouts.terms import HASHED, Index
+from shadow_adapters.postgres.layouts.terms import Index, TextIndex
 
 _FILTERS: Final = {
     "find": "filter",
@@ -59,7 +59,7 @@ async def obeyed_by(call: Call, command: Mapping[str, Any], filter: str) -> Mapp
         held = _held(layout, hint)
     if held is not None:
         return _narrowed(command, filter, held) if held else command
-    if call.fence is not None and call.fence.stale_after is not None:
+    if may_be_legacys(call.fence):
         raise NotReadable(layout.entity)
     if layout.indexes or await call.conn.fetchval(f"SELECT EXISTS (SELECT FROM {layout.table})"):
         raise CommandFailure(2, f"error processing query: ns={call.namespace} {_NO_INDEX}")
@@ -76,7 +76,7 @@ def order_of(call: Call, command: Mapping[str, Any]) -> Mapping[str, Any]:
     """The order in which the hinted index gives its documents; empty where none is hinted."""
     hint = command.get("hint")
     index = hinted(call.layout, hint) if hint and isinstance(call.layout, DocumentsLayout) else None
-    return {} if index is None or index.collation is not SIMPLE or HASHED in index.key.values() else index.key
+    return {} if index is None or not index.ordered else index.key
 
 
 def _is(index: Any, hint: str | Mapping[str, Any]) -> bool:
@@ -87,7 +87,7 @@ def _held(layout: DocumentsLayout, hint: str | Mapping[str, Any]) -> list[Mappin
     """What is true of all documents that the index has, and of no other; None where there is no such index."""
     index = hinted(layout, hint)
     if index is None:
-        return [] if any(_is(other, hint) for other in layout.indexes if not other.hidden) else None
+        return [] if any(_is(other, hint) for other in layout.indexes if isinstance(other, TextIndex)) else None
     held: list[Mapping[str, Any]] = []
     if index.sparse:
         held.append({"$or": [{path: {"$exists": True}} for path in index.key]})

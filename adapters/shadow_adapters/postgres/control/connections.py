@@ -99,7 +99,7 @@ class Connections:
         self.give(conn)
 
     async def execute(self, statement: str, *args: object, within: float | None = None) -> None:
-        """One statement, as cheap as it gets: a caller's write waits for it. Raises as `connection` does.
+        """One statement, as cheap as it gets: a caller's write waits for some. Raises as `connection` does.
 
         ``within``: seconds for the statement, and for a connect before it.
         """

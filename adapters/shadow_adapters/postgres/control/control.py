@@ -85,8 +85,7 @@ class PostgresControl:
             return await _fleet(conn)
 
     async def acknowledge(self, me: UUID, epochs: Mapping[str, int]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.acknowledge, me, list(epochs), list(epochs.values()))
+        await self._durable.execute(sql.acknowledge, me, list(epochs), list(epochs.values()))
 
     async def goodbye(self, me: UUID, upload: Upload) -> None:
         async with self._durable.connection() as conn, conn.transaction():
@@ -97,8 +96,7 @@ class PostgresControl:
             await conn.execute(sql.account, me, "goodbye", self._settle, False)
 
     async def account(self, process: UUID, why: str) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.account, process, why, self._settle, True)
+        await self._durable.execute(sql.account, process, why, self._settle, True)
 
     async def fleet(self) -> Fleet:
         async with self._durable.connection() as conn, conn.transaction():
@@ -107,8 +105,7 @@ class PostgresControl:
     # -- entities
 
     async def ensure(self, entities: Sequence[str]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.ensure, list(entities))
+        await self._durable.execute(sql.ensure, list(entities))
 
     async def transition(self, change: Transition) -> bool:
         try:
@@ -179,21 +176,17 @@ class PostgresControl:
         await self._quick.execute(sql.mark, me, *columns, within=within)
 
     async def name(self, me: UUID, seq: int, key: Key) -> None:
-        async with self._quick.connection() as conn:
-            await conn.execute(sql.name_mark, me, seq, key)
+        await self._quick.execute(sql.name_mark, me, seq, key)
 
     async def drop(self, me: UUID, seqs: Sequence[int]) -> None:
-        async with self._quick.connection() as conn:
-            await conn.execute(sql.drop, me, list(seqs))
+        await self._quick.execute(sql.drop, me, list(seqs))
 
     async def close(self, marks: Sequence[MarkId]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.close, [i.owner for i in marks], [i.seq for i in marks])
+        await self._durable.execute(sql.close, [i.owner for i in marks], [i.seq for i in marks])
 
     async def refuse(self, refused: Mapping[MarkId, str]) -> None:
         ids = list(refused)
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.refuse, [i.owner for i in ids], [i.seq for i in ids], list(refused.values()))
+        await self._durable.execute(sql.refuse, [i.owner for i in ids], [i.seq for i in ids], list(refused.values()))
 
     async def orphans(self, me: UUID, *, limit: int) -> list[OpenMark]:
         async with self._durable.connection() as conn:
@@ -217,30 +210,28 @@ class PostgresControl:
             return frozenset(r["key"] for r in await conn.fetch(sql.marked_since, entity, since))
 
     async def owe(self, debts: Sequence[NewDebt]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.owe, *_debt_columns(debts))
+        await self._durable.execute(sql.owe, *_debt_columns(debts))
 
     async def debts(self, entity: str) -> list[Debt]:
         async with self._durable.connection() as conn:
             return [Debt(**dict(row)) for row in await conn.fetch(sql.debts, entity)]
 
     async def pay(self, ids: Sequence[int], evidence: Mapping[str, Any]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.pay, list(ids), json.dumps(dict(evidence)))
+        await self._durable.execute(sql.pay, list(ids), json.dumps(dict(evidence)))
 
     # -- what gates and jobs need
 
     async def state_facts(self, me: UUID, facts: Mapping[tuple[str, str], float]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.state_facts, me, [e for e, _ in facts], [n for _, n in facts], list(facts.values()))
+        await self._durable.execute(
+            sql.state_facts, me, [e for e, _ in facts], [n for _, n in facts], list(facts.values())
+        )
 
     async def facts(self, entity: str) -> dict[str, tuple[float, float]]:
         async with self._durable.connection() as conn:
             return {r["name"]: (r["total"], r["worst"]) for r in await conn.fetch(sql.facts, entity)}
 
     async def save_job(self, entity: str, job: str, state: Mapping[str, Any]) -> None:
-        async with self._durable.connection() as conn:
-            await conn.execute(sql.save_job, entity, job, json.dumps(dict(state)))
+        await self._durable.execute(sql.save_job, entity, job, json.dumps(dict(state)))
 
     async def load_job(self, entity: str, job: str) -> dict[str, Any] | None:
         async with self._durable.connection() as conn:

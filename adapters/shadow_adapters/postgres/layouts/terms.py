@@ -96,6 +96,11 @@ class Index:
         return other == self and list(other.key.items()) == list(self.key.items())
 
     @property
+    def ordered(self) -> bool:
+        """Whether the index is one by which MongoDB's order of documents, or a part of it, can be told here."""
+        return self.collation is SIMPLE and HASHED not in self.key.values()
+
+    @property
     def prefix(self) -> bytes:
         """What all terms of the index begin with."""
         return self.number.to_bytes(4, "big")
@@ -147,7 +152,6 @@ class TextIndex:
     sparse: ClassVar[bool] = False
     partial: ClassVar[Mapping[str, Any] | None] = None
     expires: ClassVar[float | None] = None
-    hidden: ClassVar[bool] = False
 
     @classmethod
     def of(cls, number: int, spec: Mapping[str, Any], *, ready: bool = True) -> TextIndex:
